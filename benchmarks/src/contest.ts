@@ -1,0 +1,28 @@
+/**
+ * What a benchmark is: two sides that do the same work, and what each of them costs.
+ *
+ * @module
+ */
+import type { Inputs } from './inputs.ts'
+
+/** Does the work once and gives its cost: milliseconds, or bytes of output. */
+export type Side = () => number
+
+/** Our side and a peer's. */
+export interface Contest {
+  readonly ours: Side
+  readonly theirs: Side
+}
+
+/** One row of the table. */
+export interface Benchmark {
+  /** Stable: the key in `bounds.json`. */
+  readonly name: string
+  readonly title: string
+  /** Programs that must be on the PATH. */
+  readonly programs: readonly string[]
+  /** What the two costs are. */
+  readonly unit: 'ms' | 'bytes'
+  /** Makes the input; not measured. */
+  prepare(inputs: Inputs): Contest | Promise<Contest>
+}

@@ -1,0 +1,106 @@
+/**
+ * What the benchmarks work on: made when first asked for, in a temporary directory, the same in every run.
+ *
+ * @module
+ */
+import { closeSync, mkdirSync, openSync, symlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { runShell } from './process.ts'
+import { createRandom, type Random } from './random.ts'
+
+/** Paths of the inputs. */
+export interface Inputs {
+  /** An empty directory for output. */
+  readonly scratch: string
+  /** 1 GiB: one random MiB, over and over. */
+  largeFile(): string
+  /** 20,000 small files in 1,250 directories, as in a `node_modules`. */
+  tree(): string
+  /** GNU tar's archive of {@link tree}. */
+  treeArchive(): string
+}
+
+const MEBIBYTE = 1024 * 1024
+const LARGE_FILE_MEBIBYTES = 1024
+const FILES = 20_000
+const FILES_PER_DIRECTORY = 16
+/** 2024-01-01, so that archives do not change from day to day. */
+const MODIFIED = 1_704_067_200
+
+/** Inputs below a directory, which the caller removes. */
+export function createInputs(directory: string): Inputs {
+  const scratch = join(directory, 'scratch')
+  mkdirSync(scratch)
+  const tree = once(() => makeTree(join(directory, 'tree')))
+  return {
+    scratch,
+    largeFile: once(() => makeLargeFile(join(directory, 'large'))),
+    tree,
+    treeArchive: once(() => {
+      const path = join(directory, 'tree.tar')
+      runShell('tar --sort=name -cf "$2" -C "$1" .', tree(), path)
+      return path
+    }),
+  }
+}
+
+function makeLargeFile(path: string): string {
+  const random = createRandom(1)
+  const block = Uint8Array.from({ length: MEBIBYTE }, () => random(256))
+  const file = openSync(path, 'w')
+  for (let index = 0; index < LARGE_FILE_MEBIBYTES; index++) writeSync(file, block)
+  closeSync(file)
+  return path
+}
+
+function makeTree(path: string): string {
+  const random = createRandom(2)
+  const source = makeSource(random)
+  for (let index = 0; index < FILES; index++) {
+    const directory = join(path, directoryName(Math.floor(index / FILES_PER_DIRECTORY)))
+    const file = join(directory, `module-${index}.js`)
+    if (index % FILES_PER_DIRECTORY === 0) {
+      mkdirSync(directory, { recursive: true })
+      symlinkSync(`module-${index}.js`, join(directory, 'index.js'))
+    }
+    const length = fileLength(random)
+    const start = random(source.byteLength - length)
+    writeFileSync(file, source.subarray(start, start + length), { mode: random(50) === 0 ? 0o755 : 0o644 })
+    utimesSync(file, MODIFIED, MODIFIED)
+  }
+  return path
+}
+
+/** Three levels, long enough here and there that ustar needs its prefix field. */
+function directoryName(index: number): string {
+  const scope = `@scope-${index % 25}`
+  const name = `package-with-a-telling-name-${Math.floor(index / 25)}`
+  return join('node_modules', scope, name, index % 3 === 0 ? 'dist/internal/helpers/of/helpers' : 'lib')
+}
+
+/** Most files are small, a few are large; about 4 KiB on average. */
+function fileLength(random: Random): number {
+  const kind = random(100)
+  if (kind < 70) return 100 + random(2_000)
+  if (kind < 97) return 2_000 + random(12_000)
+  return 14_000 + random(60_000)
+}
+
+/** Text that compresses about as well as program text does. */
+function makeSource(random: Random): Uint8Array {
+  const words = Array.from({ length: 2_000 }, () =>
+    Array.from({ length: 2 + random(9) }, () => String.fromCodePoint(97 + random(26))).join(''),
+  )
+  const marks = [' ', ' ', ' ', ' ', '.', '(', ')', ' = ', ',\n  ', ';\n', '\n', '()\n\n']
+  let text = ''
+  while (text.length < 4 * MEBIBYTE) {
+    // The smaller of two draws: some words are far more frequent than others.
+    text += `${words[Math.min(random(words.length), random(words.length))]}${marks[random(marks.length)]}`
+  }
+  return new TextEncoder().encode(text)
+}
+
+function once(make: () => string): () => string {
+  let made: string | undefined
+  return () => (made ??= make())
+}

@@ -1,0 +1,97 @@
+/**
+ * Measures the hot paths against peers, as ratios in one run.
+ *
+ *     pnpm bench [--check] [--only NAME]...
+ *
+ * With `--check` a row above its bound is measured once more, and fails if it is above it again; so does a row without
+ * a bound, and, where VARVE_TEST_REQUIRE_PEERS is set, one whose peer is not installed.
+ *
+ * @module
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type Bound, readBounds } from './bounds.ts'
+import type { Benchmark } from './contest.ts'
+import { createInputs, type Inputs } from './inputs.ts'
+import { measure, type Measurement } from './measure.ts'
+import { hasProgram } from './process.ts'
+import { BENCHMARKS } from './rows.ts'
+
+const RESULTS = fileURLToPath(new URL('../results/', import.meta.url))
+
+interface Row {
+  readonly name: string
+  readonly verdict: 'good' | 'too slow' | 'no bound' | 'peer missing'
+  readonly measurement?: Measurement
+}
+
+const { values } = parseArgs({
+  options: { check: { type: 'boolean', default: false }, only: { type: 'string', multiple: true } },
+})
+process.exitCode = await main(values.check, values.only)
+
+async function main(check: boolean, only: readonly string[] | undefined): Promise<number> {
+  const chosen = BENCHMARKS.filter(({ name }) => only === undefined || only.includes(name))
+  const unknown = only?.filter((name) => !BENCHMARKS.some((each) => each.name === name)) ?? []
+  if (unknown.length > 0) throw new Error(`No such benchmark: ${unknown.join(', ')}`)
+
+  const bounds = readBounds()
+  const directory = mkdtempSync(join(tmpdir(), 'varve-bench-'))
+  const failed: string[] = []
+  try {
+    const inputs = createInputs(directory)
+    for (const benchmark of chosen) {
+      const bound = bounds.get(benchmark.name)
+      const row = await runRow(benchmark, inputs, bound)
+      say(describeRow(benchmark, row, bound))
+      if (isFailure(row)) failed.push(row.name)
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+  if (!check || failed.length === 0) return 0
+  say(`\nFailed: ${failed.join(', ')}`)
+  return 1
+}
+
+async function runRow(benchmark: Benchmark, inputs: Inputs, bound: Bound | undefined): Promise<Row> {
+  const { name, programs, unit } = benchmark
+  if (!programs.every(hasProgram)) return { name, verdict: 'peer missing' }
+  const contest = await benchmark.prepare(inputs)
+  let measurement = measure(contest, unit)
+  // A neighbour may have been busy.
+  if (bound !== undefined && measurement.ratio > bound.bound && unit === 'ms')
+    measurement = measure(contest, unit)
+  writeResult(name, measurement)
+  if (bound === undefined) return { name, verdict: 'no bound', measurement }
+  return { name, verdict: measurement.ratio <= bound.bound ? 'good' : 'too slow', measurement }
+}
+
+function isFailure({ verdict }: Row): boolean {
+  if (verdict === 'peer missing') return (process.env['VARVE_TEST_REQUIRE_PEERS'] ?? '') !== ''
+  return verdict !== 'good'
+}
+
+function writeResult(name: string, measurement: Measurement): void {
+  mkdirSync(RESULTS, { recursive: true })
+  const circumstances = { name, date: new Date().toISOString(), node: process.version, cpu: cpus()[0]?.model }
+  writeFileSync(
+    join(RESULTS, `${name}.json`),
+    `${JSON.stringify({ ...circumstances, ...measurement }, null, 2)}\n`,
+  )
+}
+
+function describeRow({ title, name, unit }: Benchmark, { verdict, measurement }: Row, bound?: Bound): string {
+  const head = `${verdict.padEnd(12)} ${name.padEnd(22)}`
+  if (measurement === undefined) return `${head} ${title}`
+  const costs = `${Math.round(measurement.ours)} to ${Math.round(measurement.theirs)} ${unit}`
+  const limit = bound === undefined ? '' : ` (bound ${bound.bound}, stretch ${bound.stretch})`
+  return `${head} ${measurement.ratio.toFixed(2)}${limit}, ${costs}: ${title}`
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,13 @@
+/**
+ * Packs a directory and prints the diffID; the archive goes nowhere.
+ *
+ * @module
+ */
+import { fromDirectory, packLayer } from '@varve/layer'
+
+const { diffID } = await packLayer(
+  await fromDirectory(process.argv[2] ?? ''),
+  { write: () => {} },
+  { compression: 'none' },
+)
+process.stdout.write(`${diffID}\n`)

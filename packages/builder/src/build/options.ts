@@ -1,0 +1,70 @@
+/**
+ * What a build takes and gives.
+ *
+ * @module
+ */
+import type { Writable } from 'node:stream'
+import type { Descriptor } from '@varve/digest'
+import type { Platform } from '@varve/oci-manifest'
+import type { RegistryClient } from '@varve/registry'
+import type { BuildEvent, EventListener } from '../events.ts'
+import type { LayoutReference } from '../execute/base-images.ts'
+import type { BuiltImage } from '../output/assemble.ts'
+import type { Output } from '../output/output.ts'
+import type { Plan } from '../plan/plan.ts'
+import type { RunnerName } from '../run/create-runner.ts'
+
+/** A directory or an image that the Dockerfile can name. */
+export type NamedContext =
+  | { readonly type: 'directory'; readonly directory: string }
+  | ({ readonly type: 'layout' } & LayoutReference)
+
+/** What to build, and how. Only `context` and `cacheDirectory` are needed. */
+export interface BuildOptions {
+  /** The build context, a directory. */
+  readonly context: string
+  /** Default `Dockerfile` in the context. */
+  readonly dockerfile?: string
+  readonly target?: string
+  readonly buildArgs?: ReadonlyMap<string, string>
+  readonly labels?: ReadonlyMap<string, string>
+  /** Default: Linux on this machine's architecture. Several give an index. */
+  readonly platforms?: readonly Platform[]
+  readonly contexts?: ReadonlyMap<string, NamedContext>
+  /** Names for the image, as references. */
+  readonly tags?: readonly string[]
+  readonly outputs?: readonly Output[]
+  /** Run every step; what it makes is recorded. */
+  readonly noCache?: boolean
+  /** Ask registries for base images that the store has by that name. */
+  readonly pull?: boolean
+  /** The store; made if absent. */
+  readonly cacheDirectory: string
+  /** Seconds since 1970 for every time in the image. Default 0. */
+  readonly epoch?: number
+  /** Who runs RUN. Default `auto`. */
+  readonly runner?: RunnerName
+  /** Default: a client of its own. */
+  readonly registry?: RegistryClient
+  /** Registries spoken to over plain HTTP beside loopback. */
+  readonly insecure?: readonly string[]
+  /** Takes an archive output whose file is `-`. */
+  readonly stdout?: Writable
+  readonly onEvent?: EventListener
+  readonly signal?: AbortSignal
+}
+
+/** What happened to one step. */
+export type StepReport = Omit<Extract<BuildEvent, { type: 'step-end' }>, 'type'>
+
+/** What a build made. */
+export interface BuildResult {
+  /** The manifest, or the index of several platforms. */
+  readonly descriptor: Descriptor
+  readonly images: readonly BuiltImage[]
+  /** Full references. */
+  readonly names: readonly string[]
+  /** In the order they ended. */
+  readonly steps: readonly StepReport[]
+  readonly plan: Plan
+}

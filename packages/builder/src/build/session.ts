@@ -1,0 +1,21 @@
+/**
+ * What the phases of one build share.
+ *
+ * @module
+ */
+import type { RegistryClient } from '@varve/registry'
+import type { Content } from '../execute/content.ts'
+import type { Workspace } from '../workspace.ts'
+import type { BuildOptions } from './options.ts'
+
+/** One build in progress. */
+export interface Session {
+  readonly options: BuildOptions
+  readonly workspace: Workspace
+  readonly registry: RegistryClient
+  readonly content: Content
+  /** Absolute path of the build context. */
+  readonly context: string
+  /** Absolute path of the Dockerfile. */
+  readonly file: string
+}

@@ -1,0 +1,160 @@
+/**
+ * `varve build`
+ *
+ * @module
+ */
+import { Command, Option } from 'commander'
+import { build } from '../build/build.ts'
+import type { BuildOptions, BuildResult, NamedContext } from '../build/options.ts'
+import type { Output } from '../output/output.ts'
+import type { RunnerName } from '../run/create-runner.ts'
+import { type CommandContext, say, tell } from './console.ts'
+import { createDisplay, type Progress } from './display/display.ts'
+import {
+  cacheDirectory,
+  collect,
+  parseAssignments,
+  parseContext,
+  parseEpoch,
+  parseOutput,
+  parsePlatforms,
+  usage,
+} from './options.ts'
+
+interface Flags {
+  readonly file?: string
+  readonly tag: readonly string[]
+  readonly target?: string
+  readonly buildArg: readonly string[]
+  readonly buildContext: readonly string[]
+  readonly label: readonly string[]
+  readonly platform: readonly string[]
+  readonly output: readonly string[]
+  readonly push: boolean
+  readonly cache: boolean
+  readonly pull: boolean
+  readonly runner: RunnerName
+  readonly cacheDir?: string
+  readonly insecureRegistry: readonly string[]
+  readonly progress: Progress
+  readonly json: boolean
+}
+
+/** Builds an image from a Dockerfile. */
+export function buildCommand(context: CommandContext): Command {
+  return new Command('build')
+    .description('Build an image from a Dockerfile')
+    .argument('[path]', 'build context', '.')
+    .option('-f, --file <path>', 'Dockerfile (default: PATH/Dockerfile)')
+    .option('-t, --tag <name>', 'name of the image; repeatable', collect, [])
+    .option('--target <stage>', 'stage to build, by name or number')
+    .option(
+      '--build-arg <name=value>',
+      'value of an ARG; without a value, that of the environment',
+      collect,
+      [],
+    )
+    .option('--build-context <name=source>', 'a directory, or oci-layout://DIR[:TAG]', collect, [])
+    .option('--label <name=value>', 'label of the image', collect, [])
+    .option('--platform <list>', 'such as linux/amd64,linux/arm64', collect, [])
+    .option('-o, --output <spec>', 'type=oci,dest=PATH (directory, .tar, or -) or type=registry', collect, [])
+    .option('--push', 'push to the registries that the names say', false)
+    .option('--no-cache', 'run every step')
+    .option('--pull', 'look for newer base images', false)
+    .addOption(
+      new Option('--runner <name>', 'who runs RUN')
+        .choices(['auto', 'bwrap', 'unshare', 'none'])
+        .default('auto'),
+    )
+    .option('--cache-dir <path>', 'the store (default: VARVE_CACHE_DIR or the XDG cache directory)')
+    .option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is', collect, [])
+    .addOption(
+      new Option('--progress <style>', 'how to show what goes on')
+        .choices(['auto', 'tty', 'plain', 'json', 'quiet'])
+        .default('auto'),
+    )
+    .option('--json', 'print the result as one JSON object', false)
+    .action(async (path: string, flags: Flags) => {
+      const outputs = outputsOf(flags, context)
+      const display = createDisplay(flags.progress, context)
+      try {
+        const result = await build(optionsOf(path, flags, outputs, context, display.onEvent))
+        display.close()
+        report(result, flags, outputs, context)
+      } finally {
+        display.close()
+      }
+    })
+}
+
+function optionsOf(
+  path: string,
+  flags: Flags,
+  outputs: readonly Output[],
+  context: CommandContext,
+  onEvent: BuildOptions['onEvent'] & {},
+): BuildOptions {
+  const { environment, signal, stdout } = context
+  const contexts = [...parseAssignments(flags.buildContext)].map(([name, source]): [string, NamedContext] => [
+    name,
+    parseContext(source),
+  ])
+  const platforms = parsePlatforms(flags.platform)
+  return {
+    context: path,
+    ...(flags.file !== undefined && { dockerfile: flags.file }),
+    ...(flags.target !== undefined && { target: flags.target }),
+    buildArgs: parseAssignments(flags.buildArg, environment),
+    labels: parseAssignments(flags.label),
+    ...(platforms.length > 0 && { platforms }),
+    contexts: new Map(contexts),
+    tags: flags.tag,
+    outputs,
+    noCache: !flags.cache,
+    pull: flags.pull,
+    runner: flags.runner,
+    cacheDirectory: cacheDirectory(flags.cacheDir, context),
+    epoch: parseEpoch(environment['SOURCE_DATE_EPOCH']),
+    insecure: flags.insecureRegistry,
+    stdout,
+    onEvent,
+    signal,
+  }
+}
+
+function outputsOf(flags: Flags, { stdout }: CommandContext): Output[] {
+  const outputs = flags.output.map(parseOutput)
+  if (flags.push) outputs.push({ type: 'registry' })
+  if (outputs.some((output) => output.type === 'registry') && flags.tag.length === 0) {
+    throw usage('An image without a name cannot be pushed', 'Give it one by -t')
+  }
+  if (writesToStdout(outputs)) {
+    if (stdout.isTTY === true)
+      throw usage('Refusing to write an archive to a terminal', 'Redirect standard output')
+    if (flags.json) throw usage('--json and an archive on standard output exclude each other')
+  }
+  return outputs
+}
+
+function writesToStdout(outputs: readonly Output[]): boolean {
+  return outputs.some((output) => output.type === 'archive' && output.file === '-')
+}
+
+/** The result: the digest alone, or everything as JSON. */
+function report(
+  result: BuildResult,
+  flags: Flags,
+  outputs: readonly Output[],
+  context: CommandContext,
+): void {
+  const { descriptor, images, names, steps } = result
+  if (flags.json) {
+    say(context, JSON.stringify({ ...descriptor, names, images, steps }))
+    return
+  }
+  if (flags.progress !== 'quiet' && flags.progress !== 'json') {
+    const hits = steps.filter(({ cache }) => cache === 'hit').length
+    tell(context, `${steps.length} steps, ${hits} from cache`)
+  }
+  if (!writesToStdout(outputs)) say(context, descriptor.digest)
+}

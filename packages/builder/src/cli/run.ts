@@ -1,0 +1,68 @@
+/**
+ * One run of the command: parse, execute, turn errors into a message and an exit code.
+ *
+ * @module
+ */
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '../version.ts'
+import { buildCommand } from './build-command.ts'
+import type { CommandContext, Console } from './console.ts'
+import { tell } from './console.ts'
+import { describeError, exitCodeOf } from './failure.ts'
+import { inspectCommand } from './inspect-command.ts'
+import { pullCommand } from './pull-command.ts'
+import { pushCommand } from './push-command.ts'
+import { serveCommand } from './serve-command.ts'
+
+/** Exit code of a command that was interrupted: 128 and SIGINT. */
+const INTERRUPTED = 130
+const USAGE = 2
+
+/** Runs a command line; gives the exit code. SIGINT and SIGTERM abort it, a second one ends the process at once. */
+export async function run(args: readonly string[], console: Console): Promise<number> {
+  const interruption = new AbortController()
+  const interrupt = (): void => {
+    if (interruption.signal.aborted) process.exit(INTERRUPTED)
+    interruption.abort(new Error('Interrupted'))
+  }
+  const quiet = (error: NodeJS.ErrnoException): void => {
+    // Whoever read our output has seen enough.
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  }
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  console.stdout.on('error', quiet)
+  const context: CommandContext = { ...console, signal: interruption.signal }
+  try {
+    await createProgram(context).parseAsync([...args], { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
+    if (interruption.signal.aborted) {
+      tell(console, 'varve: interrupted')
+      return INTERRUPTED
+    }
+    tell(console, describeError(error))
+    return exitCodeOf(error)
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+    console.stdout.off('error', quiet)
+  }
+}
+
+/** The tree of commands. */
+export function createProgram(context: CommandContext): Command {
+  const program = new Command('varve')
+    .description('Builds container images without a daemon, reproducibly, from a cache that explains itself.')
+    .version(VERSION)
+    .showHelpAfterError('(varve --help tells more)')
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+    })
+    .exitOverride()
+  for (const command of [buildCommand, inspectCommand, pushCommand, pullCommand, serveCommand]) {
+    program.addCommand(command(context).copyInheritedSettings(program))
+  }
+  return program
+}

@@ -1,0 +1,163 @@
+/**
+ * Where a built image goes.
+ *
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { Readable, type Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type Descriptor, readAll, withSignal } from '@varve/digest'
+import { type ContentReader, copyContent, formatReference, parseReference } from '@varve/oci-manifest'
+import { writeArchive } from '@varve/oci-manifest/archive'
+import { openLayout } from '@varve/oci-manifest/layout'
+import type { RegistryClient } from '@varve/registry'
+import { BuilderError } from '../errors.ts'
+import { withTag } from '../execute/base-images.ts'
+
+/** One place to write an image to. */
+export type Output =
+  /** A layout directory. */
+  | { readonly type: 'layout'; readonly directory: string }
+  /** An oci-archive; `-` is standard output. */
+  | { readonly type: 'archive'; readonly file: string }
+  /** The registries that the image's names say. */
+  | { readonly type: 'registry' }
+
+/** What is written. */
+export interface OutputImage {
+  readonly descriptor: Descriptor
+  /** Full references; an image may have none, except for a registry. */
+  readonly names: readonly string[]
+}
+
+/** What outputs need beside the image. */
+export interface OutputOptions {
+  readonly registry: RegistryClient
+  /** Takes archives whose file is `-`. */
+  readonly stdout?: Writable
+  readonly signal?: AbortSignal
+}
+
+const MAXIMUM_DOCUMENT = 8 * 1024 * 1024
+
+/**
+ * Writes an image; tells where, for people.
+ *
+ * @throws {BuilderError} `ERR_BUILDER_OUTPUT` if a place cannot be written; nothing is left there half.
+ */
+export async function writeOutput(
+  output: Output,
+  image: OutputImage,
+  from: ContentReader,
+  options: OutputOptions,
+): Promise<string> {
+  switch (output.type) {
+    case 'layout':
+      return writeLayout(output.directory, image, from, options)
+    case 'archive':
+      return writeArchiveFile(output.file, image, from, options)
+    default:
+      return push(image, from, options)
+  }
+}
+
+async function writeLayout(
+  directory: string,
+  { descriptor, names }: OutputImage,
+  from: ContentReader,
+  { signal }: OutputOptions,
+): Promise<string> {
+  return wrapped(directory, async () => {
+    const layout = await openLayout(directory, { create: true })
+    await copyContent(descriptor, from, layout, withSignal(signal))
+    if (names.length === 0) await layout.tag(undefined, descriptor, withSignal(signal))
+    for (const name of names) await layout.tag(tagOf(name), descriptor, withSignal(signal))
+    return `layout ${layout.directory}`
+  })
+}
+
+async function writeArchiveFile(
+  file: string,
+  { descriptor, names }: OutputImage,
+  from: ContentReader,
+  { signal, stdout }: OutputOptions,
+): Promise<string> {
+  const roots =
+    names.length === 0 ? [{ descriptor }] : names.map((name) => ({ descriptor, name: tagOf(name) }))
+  const bytes = Readable.from(writeArchive(roots, from, withSignal(signal)), { objectMode: false })
+  if (file === '-') {
+    if (stdout === undefined) throw new TypeError('No stream for the archive was given')
+    await pipeline(bytes, stdout, { end: false })
+    return 'archive on standard output'
+  }
+  return wrapped(file, async () => {
+    const path = resolve(file)
+    await mkdir(dirname(path), { recursive: true })
+    const temporary = `${path}.${randomUUID()}.tmp`
+    try {
+      await pipeline(bytes, createWriteStream(temporary, { flags: 'wx' }))
+      await rename(temporary, path)
+    } finally {
+      await rm(temporary, { force: true })
+    }
+    return `archive ${path}`
+  })
+}
+
+async function push(
+  { descriptor, names }: OutputImage,
+  from: ContentReader,
+  { registry, signal }: OutputOptions,
+): Promise<string> {
+  if (names.length === 0) {
+    throw new BuilderError('ERR_BUILDER_USAGE', 'An image without a name cannot be pushed', {
+      hint: 'Give it one by -t',
+    })
+  }
+  for (const name of names) await pushImage(name, descriptor, from, registry, signal)
+  return `registry ${names.join(', ')}`
+}
+
+/** Copies an image to where its name says, the tag last. */
+export async function pushImage(
+  name: string,
+  descriptor: Descriptor,
+  from: ContentReader,
+  registry: RegistryClient,
+  signal?: AbortSignal,
+): Promise<void> {
+  const reference = withTag(parseReference(name))
+  const repository = registry.repository(reference)
+  await copyContent(descriptor, from, repository, withSignal(signal))
+  const source = await from.read(descriptor, withSignal(signal))
+  if (source === undefined)
+    throw new BuilderError('ERR_BUILDER_OUTPUT', `The manifest ${descriptor.digest} is gone`)
+  const bytes = await readAll(source.open(withSignal(signal)), MAXIMUM_DOCUMENT)
+  if (reference.tag !== undefined) await repository.tag(reference.tag, descriptor, bytes, withSignal(signal))
+}
+
+/** A name's tag, which is how layouts name images among themselves. */
+function tagOf(name: string): string {
+  return parseReference(name).tag ?? formatReference(parseReference(name))
+}
+
+async function wrapped(place: string, write: () => Promise<string>): Promise<string> {
+  try {
+    return await write()
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (
+      cause instanceof BuilderError ||
+      code === undefined ||
+      !/^(?:E[A-Z]+|ERR_OCI_MANIFEST_LAYOUT)$/.test(code)
+    ) {
+      throw cause
+    }
+    throw new BuilderError('ERR_BUILDER_OUTPUT', `Cannot write ${JSON.stringify(place)}: ${message}`, {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * The version of this package, as records and `--version` say it.
+ *
+ * @module
+ */
+
+/** Kept equal to package.json by a test. */
+export const VERSION = '0.1.0'

@@ -1,0 +1,62 @@
+/**
+ * Answers by key: what a step produced, and from what.
+ *
+ * @module
+ */
+import type { Descriptor, Digest } from '@varve/digest'
+import type { StoreOptions } from './blob-store.ts'
+
+/**
+ * A set of writers that trust each other's records, such as `main` or `pr-17`: letters, digits, `.`, `_`, `-`, at
+ * most 64. Blobs are shared between scopes, records are not.
+ */
+export type Scope = string
+
+/** What a step produced. Written once, never changed. */
+export interface ActionRecord {
+  /** Version of this document. */
+  readonly kv: 1
+  readonly key: Digest
+  /** The stored key document; its bytes hash to `key`. */
+  readonly keyDoc: Digest
+  /** Every blob the record needs to be of use. */
+  readonly outputs: readonly Descriptor[]
+  /** The whole chain of uncompressed layer digests, base first. */
+  readonly diffIDs: readonly Digest[]
+  /** RFC 3339. */
+  readonly createdAt: string
+  readonly durationMs: number
+  /** Who made it, such as `varve/0.1.0`. */
+  readonly builder: string
+  /** The content key that this definition key led to. */
+  readonly aliasOf?: Digest
+}
+
+/**
+ * What became of a record: `conflict` means another outcome is already recorded, which is non-determinism found;
+ * `skipped` means that the store has no room or is read-only, and the caller goes on without it.
+ */
+export type RecordOutcome = 'created' | 'same' | 'conflict' | 'skipped'
+
+/** Narrows a lookup. */
+export interface LookupOptions extends StoreOptions {
+  /** Records older than this many milliseconds are misses. */
+  readonly maxAgeMs?: number
+}
+
+/** Where a record goes, and whether it may replace one. */
+export interface RecordOptions extends StoreOptions {
+  readonly scope: Scope
+  /** Default `create`. `replace` overwrites whatever is there. */
+  readonly mode?: 'create' | 'replace'
+}
+
+/** Records by key and scope. */
+export interface ActionIndex {
+  /**
+   * The record of the first scope that has one. Only a whole answer is a hit: self-checksum, key and every output
+   * present; a damaged record is a miss.
+   */
+  get(key: Digest, scopes: readonly Scope[], options?: LookupOptions): Promise<ActionRecord | undefined>
+  put(record: ActionRecord, options: RecordOptions): Promise<RecordOutcome>
+}

@@ -1,0 +1,210 @@
+/**
+ * Files that appear whole or not at all.
+ *
+ * Small files are written by synchronous calls: for a few kilobytes these cost less than the promises around
+ * asynchronous ones.
+ *
+ * @module
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { CacheStoreError } from '../errors.ts'
+import { readFailure, systemCode, writing } from './failure.ts'
+import { type Place, quarantinePath, temporaryPath } from './place.ts'
+
+/** How long a use goes unrecorded: times are only written when they are older than this. */
+const TOUCH_AFTER_MS = 60 * 60 * 1000
+
+/** Windows has neither flag. A named pipe in place of a file must not make us wait for its writer. */
+const OPEN_TO_READ: number = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+
+/** Status of the name itself, links not followed; `undefined` if there is nothing. */
+export function statusOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    if (systemCode(error) === 'ENOTDIR') return undefined
+    throw readFailure(path, error)
+  }
+}
+
+/**
+ * Opens a regular file; `undefined` if there is none, or something else by that name. The caller closes it.
+ *
+ * @throws {CacheStoreError} `ERR_CACHE_STORE_UNREADABLE`
+ */
+export function openFile(path: string): number | undefined {
+  let fd: number
+  try {
+    fd = openSync(path, OPEN_TO_READ)
+  } catch (error) {
+    // ELOOP: a symbolic link, and O_NOFOLLOW; FreeBSD says EMLINK.
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'ENXIO'].includes(systemCode(error) ?? '')) return undefined
+    throw readFailure(path, error)
+  }
+  if (fstatSync(fd).isFile()) return fd
+  closeSync(fd)
+  return undefined
+}
+
+/** The bytes of a small file, or `undefined` if there is none or it is larger than `limit`. */
+export function readSmallFile(path: string, limit: number): Uint8Array | undefined {
+  const fd = openFile(path)
+  if (fd === undefined) return undefined
+  try {
+    const { size } = fstatSync(fd)
+    if (size > limit) return undefined
+    const bytes = new Uint8Array(size)
+    let length = 0
+    for (let read = -1; length < size && read !== 0; length += read)
+      read = readSync(fd, bytes, length, size - length, length)
+    return bytes.subarray(0, length)
+  } catch (error) {
+    throw readFailure(path, error)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Writes a new file under a temporary name, down to the disk if the store is durable. */
+export function writeTemporary(place: Place, bytes: Uint8Array, mode = 0o444): string {
+  const path = temporaryPath(place)
+  return writing(path, () => {
+    const fd = openSync(path, 'wx', mode)
+    try {
+      writeFully(fd, bytes, 0)
+      if (place.durable) fsyncSync(fd)
+    } catch (error) {
+      rmSync(path, { force: true })
+      throw error
+    } finally {
+      closeSync(fd)
+    }
+    return path
+  })
+}
+
+/** Writes all of `bytes`, where a single call may write less. */
+export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.byteLength;) {
+    done += writeSync(fd, bytes, done, bytes.byteLength - done, position + done)
+  }
+}
+
+/** Gives a temporary file its name, over whatever has it. The temporary name is gone afterwards in any case. */
+export function publish(place: Place, temporary: string, target: string): void {
+  writing(target, () => {
+    try {
+      try {
+        renameSync(temporary, target)
+      } catch (error) {
+        if (!statusOf(target)?.isDirectory()) throw error
+        quarantine(place, target)
+        renameSync(temporary, target)
+      }
+    } catch (error) {
+      rmSync(temporary, { force: true })
+      throw error
+    }
+    syncDirectory(place, dirname(target))
+  })
+}
+
+/** As {@link publish}, but tells `false` if the name is taken. */
+export function publishNew(place: Place, temporary: string, target: string): boolean {
+  return writing(target, () => {
+    try {
+      linkSync(temporary, target)
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') return false
+      throw error
+    } finally {
+      rmSync(temporary, { force: true })
+    }
+    syncDirectory(place, dirname(target))
+    return true
+  })
+}
+
+/** Makes renames and links in a directory last, if the store is durable. Windows cannot, and need not. */
+export function syncDirectory(place: Place, path: string): void {
+  if (!place.durable || process.platform === 'win32') return
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * Makes a directory of the store, or checks the one that is there.
+ *
+ * @throws {CacheStoreError} `ERR_CACHE_STORE_UNSAFE`, `ERR_CACHE_STORE_UNWRITABLE`
+ */
+export function ensureDirectory(place: Place, path: string): void {
+  if (statusOf(path) === undefined) {
+    writing(path, () => {
+      try {
+        // Never writable by everybody, even where the umask is 0.
+        mkdirSync(path, { mode: 0o775 })
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') throw error
+      }
+      syncDirectory(place, dirname(path))
+    })
+  }
+  assertSafe(path)
+}
+
+/**
+ * Refuses a directory through which somebody else could redirect or replace what is in the store.
+ *
+ * @throws {CacheStoreError} `ERR_CACHE_STORE_UNSAFE`
+ */
+export function assertSafe(path: string): void {
+  const status = statusOf(path)
+  if (status === undefined) return
+  const unsafe = (what: string): CacheStoreError =>
+    new CacheStoreError('ERR_CACHE_STORE_UNSAFE', `${JSON.stringify(path)} ${what}`, { path })
+  if (!status.isDirectory()) throw unsafe('is not a directory')
+  // Windows reports every directory as writable by all.
+  if ((status.mode & 0o002) !== 0 && process.platform !== 'win32') throw unsafe('is writable by everybody')
+}
+
+/** Notes that a file was used. Best effort: a store on a read-only file system works as well. */
+export function touch(place: Place, path: string, status: Stats): void {
+  const now = Date.now()
+  if (place.readOnly || now - status.mtimeMs < TOUCH_AFTER_MS) return
+  try {
+    // Both: the access time alone is moved by every backup and search that passes by.
+    lutimesSync(path, now / 1000, now / 1000)
+  } catch {
+    // Its owner is somebody else, or it went away.
+  }
+}
+
+/** Takes something damaged out of the way. Best effort: the next put replaces what could not be moved. */
+export function quarantine(place: Place, path: string): void {
+  if (place.readOnly) return
+  try {
+    renameSync(path, quarantinePath(place, path))
+  } catch {
+    // It went away, or may not be moved.
+  }
+}

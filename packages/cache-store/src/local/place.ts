@@ -1,0 +1,73 @@
+/**
+ * Where things lie in a store's directory.
+ *
+ * ```
+ * oci-layout  index.json  CACHEDIR.TAG  store.json
+ * blobs/<algorithm>/<hex>         read-only files, complete and verified
+ * ac/<scope>/<aa>/<key>           one sealed record per file
+ * refs/<name>                     one sealed document per file, `/` written as `~`
+ * ingest/<random>                 a file on its way to another place; a directory is a resumable ingest
+ * quarantine/<name>.<random>      what was found damaged
+ * ```
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { basename, join } from 'node:path'
+import { algorithmOf, type Digest, hexOf } from '@varve/digest'
+import type { Scope } from '../action-index.ts'
+
+/** A store's directory and how it may be used. */
+export interface Place {
+  /** Absolute, without symbolic links. */
+  readonly root: string
+  /** Whether every file and its directory are on the disk before it counts as written. */
+  readonly durable: boolean
+  readonly readOnly: boolean
+}
+
+/** Directories that every store has. */
+export const DIRECTORIES: readonly string[] = ['ingest', 'blobs', 'blobs/sha256', 'ac', 'refs', 'quarantine']
+
+export function blobPath(place: Place, digest: Digest): string {
+  return join(place.root, 'blobs', algorithmOf(digest), hexOf(digest))
+}
+
+/** Directories in which {@link recordPath} lies, outermost first. */
+export function recordDirectories(place: Place, scope: Scope, key: Digest): readonly string[] {
+  const ofScope = join(place.root, 'ac', scope)
+  return [ofScope, join(ofScope, hexOf(key).slice(0, 2))]
+}
+
+export function recordPath(place: Place, scope: Scope, key: Digest): string {
+  const hex = hexOf(key)
+  const name = algorithmOf(key) === 'sha256' ? hex : `${algorithmOf(key)}-${hex}`
+  return join(place.root, 'ac', scope, hex.slice(0, 2), name)
+}
+
+export function refsDirectory(place: Place): string {
+  return join(place.root, 'refs')
+}
+
+/** Flat, so that `a` and `a/b` can both exist; `~` is in no name. */
+export function refPath(place: Place, name: string): string {
+  return join(refsDirectory(place), name.replaceAll('/', '~'))
+}
+
+export function ingestDirectory(place: Place): string {
+  return join(place.root, 'ingest')
+}
+
+/** A name that no other process chooses, on the same file system as everything else: containers share pids. */
+export function temporaryPath(place: Place): string {
+  return join(ingestDirectory(place), randomName())
+}
+
+export function quarantinePath(place: Place, path: string): string {
+  return join(place.root, 'quarantine', `${basename(path)}.${randomName()}`)
+}
+
+/** 128 random bits. */
+export function randomName(): string {
+  return randomBytes(16).toString('hex')
+}

@@ -1,0 +1,109 @@
+/**
+ * Bytes of a source on their way into a verified temporary file.
+ *
+ * @module
+ */
+import { rmSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { type ByteSource, type Digest, verify, withSignal } from '@varve/digest'
+import { writing, writingLater } from './failure.ts'
+import { writeTemporary } from './files.ts'
+import { type Place, temporaryPath } from './place.ts'
+
+/** Up to this size a blob is collected first and written by synchronous calls. */
+const SMALL = 128 * 1024
+
+/**
+ * Writes what `source` gives to a temporary file and returns its path. The bytes are verified; on any failure nothing
+ * is left behind.
+ *
+ * At most three chunks of a large blob are held: the one being written, the one being hashed, and the one withheld
+ * until the end is proven.
+ *
+ * @throws {DigestError} `ERR_DIGEST_MISMATCH`, `ERR_DIGEST_SIZE`
+ * @throws {CacheStoreError} `ERR_CACHE_STORE_FULL`, `ERR_CACHE_STORE_UNWRITABLE`
+ */
+export async function receive(
+  place: Place,
+  digest: Digest,
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  let held: Uint8Array[] = []
+  let size = 0
+  let file: TemporaryFile | undefined
+  try {
+    for await (const chunk of verify(source.open(withSignal(signal)), { digest, size: source.size })) {
+      signal?.throwIfAborted()
+      if (file === undefined) {
+        held.push(chunk)
+        size += chunk.byteLength
+        if (size <= SMALL) continue
+        file = await createTemporary(place)
+        for (const each of held) await file.append(each)
+        held = []
+      } else {
+        await file.append(chunk)
+      }
+    }
+    signal?.throwIfAborted()
+    return file === undefined ? writeTemporary(place, joined(held, size)) : await file.finish()
+  } catch (error) {
+    await file?.discard()
+    throw error
+  }
+}
+
+interface TemporaryFile {
+  /** Waits for the chunk before and starts to write this one, so that writing and hashing overlap. */
+  append(chunk: Uint8Array): Promise<void>
+  finish(): Promise<string>
+  discard(): Promise<void>
+}
+
+async function createTemporary(place: Place): Promise<TemporaryFile> {
+  const path = temporaryPath(place)
+  const handle = await writingLater(path, () => open(path, 'wx', 0o444))
+  let pending: Promise<void> = Promise.resolve()
+  let position = 0
+  return {
+    append: async (chunk) => {
+      await writingLater(path, () => pending)
+      pending = writeAll(handle, chunk, position)
+      // A failure is met by whoever awaits it next; until then it must not count as unhandled.
+      pending.catch(() => undefined)
+      position += chunk.byteLength
+    },
+    finish: () =>
+      writingLater(path, async () => {
+        await pending
+        if (place.durable) await handle.sync()
+        await handle.close()
+        return path
+      }),
+    discard: async () => {
+      await pending.catch(() => undefined)
+      await handle.close().catch(() => undefined)
+      writing(path, () => rmSync(path, { force: true }))
+    },
+  }
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < chunk.byteLength;) {
+    const { bytesWritten } = await handle.write(chunk, done, chunk.byteLength - done, position + done)
+    done += bytesWritten
+  }
+}
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const [only] = chunks
+  if (chunks.length === 1 && only !== undefined) return only
+  const all = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    all.set(chunk, offset)
+    offset += chunk.byteLength
+  }
+  return all
+}

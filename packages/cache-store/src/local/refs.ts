@@ -1,0 +1,151 @@
+/**
+ * Refs as files, replaced under compare-and-swap.
+ *
+ * @module
+ */
+import { readdirSync, rmSync } from 'node:fs'
+import type { RefStore } from '../ref-store.ts'
+import { assertRefSize } from '../ref-store.ts'
+import { CacheStoreError } from '../errors.ts'
+import { assertRefName } from '../names.ts'
+import { seal, unseal } from '../seal.ts'
+import { readFailure, readOnly, systemCode, writing } from './failure.ts'
+import { publish, readSmallFile, syncDirectory, writeTemporary } from './files.ts'
+import { tryLock } from './lock.ts'
+import { type Place, refPath, refsDirectory } from './place.ts'
+
+/** More than any document with its seal. */
+const MAX_FILE = 2 * 1024 * 1024
+
+/** In no name of a ref. */
+const LOCK_SUFFIX = '+lock'
+
+/** Longest pause between two tries. */
+const MAX_PAUSE_MS = 50
+
+/** The refs of a place. An update gives up after `patienceMs` with `ERR_CACHE_STORE_BUSY`. */
+export function createLocalRefs(place: Place, patienceMs = 30_000): RefStore {
+  return {
+    read: async (name, { signal } = {}) => {
+      signal?.throwIfAborted()
+      assertRefName(name)
+      return readRef(place, name)
+    },
+
+    update: async (name, merge, { signal } = {}) => {
+      signal?.throwIfAborted()
+      assertRefName(name)
+      if (place.readOnly) throw readOnly(refPath(place, name))
+      const deadline = Date.now() + patienceMs
+      let before = readRef(place, name)
+      let change = prepare(place, name, merge(before?.slice()))
+      try {
+        for (
+          let pause = 1;
+          !trySwap(place, name, before, change);
+          pause = Math.min(pause * 2, MAX_PAUSE_MS)
+        ) {
+          if (Date.now() > deadline) throw busy(name, refPath(place, name) + LOCK_SUFFIX)
+          await delay(pause * Math.random())
+          signal?.throwIfAborted()
+          const current = readRef(place, name)
+          if (isSame(current, before)) continue
+          change.discard()
+          before = current
+          change = prepare(place, name, merge(before?.slice()))
+        }
+      } finally {
+        change.discard()
+      }
+    },
+
+    list: async (prefix, { signal } = {}) => {
+      signal?.throwIfAborted()
+      return namesIn(place)
+        .filter((name) => name.startsWith(prefix))
+        .toSorted()
+    },
+  }
+}
+
+/** A document on its way: written, and not yet in its place. */
+interface Change {
+  /** `undefined` to delete. */
+  readonly temporary: string | undefined
+  discard(): void
+}
+
+/** Done before the lock is taken, so that it is held for a rename and not for a disk. */
+function prepare(place: Place, name: string, document: Uint8Array | undefined): Change {
+  if (document === undefined) return { temporary: undefined, discard: () => undefined }
+  assertRefSize(name, document)
+  const temporary = writeTemporary(place, seal(document), 0o644)
+  return { temporary, discard: () => rmSync(temporary, { force: true }) }
+}
+
+/** Tells `false`, and changes nothing, if the lock is taken or the document is not `before` any more. */
+function trySwap(place: Place, name: string, before: Uint8Array | undefined, change: Change): boolean {
+  const path = refPath(place, name)
+  const lock = tryLock(place, path + LOCK_SUFFIX)
+  if (lock === undefined) return false
+  try {
+    if (!isSame(readRef(place, name), before) || !lock.isHeld()) return false
+    if (change.temporary !== undefined) publish(place, change.temporary, path)
+    else writing(path, () => remove(place, path))
+    return true
+  } finally {
+    writing(path, () => lock.release())
+  }
+}
+
+function remove(place: Place, path: string): void {
+  rmSync(path, { force: true })
+  syncDirectory(place, refsDirectory(place))
+}
+
+/** A damaged document is read as none: whoever updates it makes it anew. */
+function readRef(place: Place, name: string): Uint8Array | undefined {
+  const sealed = readSmallFile(refPath(place, name), MAX_FILE)
+  return sealed && unseal(sealed)
+}
+
+function namesIn(place: Place): string[] {
+  let files: string[]
+  try {
+    files = readdirSync(refsDirectory(place))
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return []
+    throw readFailure(refsDirectory(place), error)
+  }
+  return files.map((file) => file.replaceAll('~', '/')).filter(isRefName)
+}
+
+/** Locks, and whatever else lies there, have names that no ref has. */
+function isRefName(name: string): boolean {
+  try {
+    assertRefName(name)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}
+
+function busy(name: string, path: string): CacheStoreError {
+  return new CacheStoreError(
+    'ERR_CACHE_STORE_BUSY',
+    `Others keep changing or locking the ref ${JSON.stringify(name)}`,
+    {
+      path,
+    },
+  )
+}

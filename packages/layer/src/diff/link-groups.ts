@@ -1,0 +1,70 @@
+/**
+ * Which names of a tree are one file.
+ *
+ * @module
+ */
+import type { Entry } from '../entry.ts'
+import { LayerError, quoted } from '../errors.ts'
+import type { Tree } from '../tree.ts'
+
+/** Hard links of a tree: each name of a file that has several, with the path of its file. */
+export class LinkGroups {
+  readonly #tree: Tree
+  readonly #files = new Map<string, string>()
+  readonly #names = new Map<string, string[]>()
+
+  constructor(tree: Tree) {
+    this.#tree = tree
+    for (const entry of tree) {
+      if (entry.type !== 'hardlink') continue
+      const { path } = this.resolve(entry)
+      this.#files.set(entry.path, path)
+      if (!this.#files.has(path)) {
+        this.#files.set(path, path)
+        this.#names.set(path, [path])
+      }
+      this.#names.get(path)!.push(entry.path)
+    }
+  }
+
+  /** Whether any file has several names. */
+  get size(): number {
+    return this.#names.size
+  }
+
+  /** The path of the file a name stands for. */
+  fileOf(path: string): string {
+    return this.#files.get(path) ?? path
+  }
+
+  /** All names of a file, itself included. */
+  namesOf(file: string): readonly string[] {
+    return this.#names.get(file) ?? [file]
+  }
+
+  /** Every file with several names, as the list of them. */
+  groups(): Iterable<readonly string[]> {
+    return this.#names.values()
+  }
+
+  /**
+   * The file a name stands for, with its metadata and content.
+   *
+   * @throws {LayerError} `ERR_LAYER_LINK` if a hard link leads nowhere.
+   */
+  resolve(entry: Entry): Entry {
+    let here = entry
+    // Our own trees have no chains of links, archives may; a chain longer than the tree is a loop.
+    for (let left = this.#tree.size; here.type === 'hardlink'; left--) {
+      const next = left === 0 ? undefined : this.#tree.get(here.linkname)
+      if (next === undefined || next.type === 'directory') {
+        const { path, linkname } = entry
+        throw new LayerError('ERR_LAYER_LINK', `No file for the hard link ${quoted(path)} to ${quoted(linkname)}`, {
+          path,
+        })
+      }
+      here = next
+    }
+    return here
+  }
+}

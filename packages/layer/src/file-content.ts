@@ -1,0 +1,88 @@
+/**
+ * The content of a file in a directory.
+ *
+ * @module
+ */
+import type { ByteSource, OpenOptions } from '@varve/digest'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { LayerError, quoted, systemCode } from './errors.ts'
+import { type Location, withLocation } from './location.ts'
+
+const CHUNK = 1024 * 1024
+
+/** `O_NONBLOCK`: a FIFO that took the place of the file must not hold us up. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/**
+ * Bytes of a file that must stay as it is while the tree is in use.
+ *
+ * Three fields, since a tree has one for every file. {@link pack} knows it and reads it without streams.
+ */
+export class FileContent implements ByteSource {
+  readonly root: Location
+  readonly path: string
+  readonly size: number
+
+  constructor(root: Location, path: string, size: number) {
+    this.root = root
+    this.path = path
+    this.size = size
+  }
+
+  /**
+   * Opens the file, never through a symlink in its place.
+   *
+   * @throws {LayerError} `ERR_LAYER_CHANGED` if it vanished; `ERR_LAYER_READ` if it cannot be opened.
+   */
+  openFile(): number {
+    try {
+      return withLocation(this.root, this.path, (location) => openSync(location, READ_FLAGS))
+    } catch (error) {
+      const gone = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(systemCode(error) ?? '')
+      throw this.error(gone ? 'ERR_LAYER_CHANGED' : 'ERR_LAYER_READ', gone ? 'vanished' : 'cannot be opened', error)
+    }
+  }
+
+  /**
+   * Reads up to `length` bytes into `target`, which must have room for one more: a file that has grown is found by
+   * asking for a byte too many, which costs no further call.
+   *
+   * @throws {LayerError} `ERR_LAYER_CHANGED` if the file is not as long as it was; `ERR_LAYER_READ`
+   */
+  readFile(fd: number, target: Uint8Array, at: number, length: number, left: number): number {
+    let read: number
+    try {
+      read = readSync(fd, target, at, length === left ? length + 1 : length, null)
+    } catch (error) {
+      throw this.error('ERR_LAYER_READ', 'cannot be read', error)
+    }
+    if (read === 0 || read > left) throw this.error('ERR_LAYER_CHANGED', read === 0 ? 'shrank' : 'grew')
+    return read
+  }
+
+  async *open({ start = 0, end = this.size, signal }: OpenOptions = {}): AsyncGenerator<Uint8Array, void, void> {
+    signal?.throwIfAborted()
+    const bound = Math.min(end, this.size)
+    if (start >= bound) return
+    const fd = this.openFile()
+    try {
+      for (let position = start; position < bound; ) {
+        signal?.throwIfAborted()
+        const length = Math.min(CHUNK, bound - position)
+        // A fresh chunk each time, since the reader may keep it. The byte more is for a file that has grown.
+        const chunk = new Uint8Array(length + 1)
+        const whole = position + length === this.size
+        const read = readSync(fd, chunk, 0, whole ? length + 1 : length, position)
+        if (read === 0 || read > length) throw this.error('ERR_LAYER_CHANGED', read === 0 ? 'shrank' : 'grew')
+        position += read
+        yield chunk.subarray(0, read)
+      }
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  private error(code: 'ERR_LAYER_CHANGED' | 'ERR_LAYER_READ', what: string, cause?: unknown): LayerError {
+    return new LayerError(code, `The file ${quoted(this.path)} ${what} while it was read`, { path: this.path, cause })
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * A file system held in memory, to which layers are applied exactly as {@link apply} does it on disk.
+ *
+ * @module
+ */
+import { createEntry, type Entry, withPath } from '../entry.ts'
+import { LayerError, quoted } from '../errors.ts'
+import { baseOf, comparePaths, joinPath, parentOf } from '../path.ts'
+import { parseWhiteout } from '../whiteout.ts'
+import { defaultDirectory, type Inode, Node } from './node.ts'
+
+/** Symlinks followed in one path, as path_resolution(7) has it, with the spec's writers' room to spare. */
+export const MAX_SYMLINKS = 255
+
+/** Names, files and links; changed in place. */
+export class MemoryFileSystem {
+  readonly #root = new Node(defaultDirectory(), undefined)
+  #rootWritten = false
+  #layer = -1
+
+  /** Applies raw members in the order given; `ordinary` takes whiteouts for the names they are. */
+  apply(members: Iterable<Entry>, ordinary: boolean = false): void {
+    this.#layer++
+    let waiting: Entry[] = []
+    for (const member of members) if (!this.#applyMember(member, ordinary)) waiting.push(member)
+    // A hard link may come before the file it names.
+    while (waiting.length > 0) {
+      const still = waiting.filter((member) => !this.#link(member))
+      if (still.length === waiting.length) throw linkError(still[0]!, 'is missing')
+      waiting = still
+    }
+  }
+
+  /** The entries in order; of several names of a file the first is the file, the others link to it. */
+  *entries(): Generator<Entry, void, void> {
+    const first = new Map<Inode, string>()
+    const stack: { path: string; node: Node }[] = [{ path: '', node: this.#root }]
+    for (let here = stack.pop(); here !== undefined; here = stack.pop()) {
+      const { path, node } = here
+      if (path !== '' || this.#rootWritten) yield this.#emit(path, node.inode, first)
+      if (node.children === undefined) continue
+      const names = [...node.children.keys()].toSorted((a, b) => comparePaths(b, a))
+      for (const name of names) stack.push({ path: joinPath(path, name), node: node.children.get(name)! })
+    }
+  }
+
+  #emit(path: string, inode: Inode, first: Map<Inode, string>): Entry {
+    const { entry } = inode
+    if (entry.type === 'directory') return withPath(entry, path)
+    const target = first.get(inode)
+    if (target !== undefined) return linkTo(entry, path, target)
+    first.set(inode, path)
+    return withPath(entry, path)
+  }
+
+  /** Returns `false` for a hard link whose target is not there yet. */
+  #applyMember(member: Entry, ordinary: boolean): boolean {
+    const whiteout = ordinary ? undefined : parseWhiteout(member.path)
+    if (whiteout !== undefined) {
+      const parent = this.#resolve(whiteout.parent, false)
+      if (parent === undefined) return true
+      if (whiteout.kind === 'opaque') this.#clear(parent)
+      else this.#hide(parent, whiteout.name)
+      return true
+    }
+    if (member.type === 'hardlink') return this.#link(member)
+    if (member.path === '') {
+      this.#root.inode = { entry: member }
+      this.#root.writtenIn = this.#layer
+      this.#rootWritten = true
+      return true
+    }
+    const parent = this.#resolve(parentOf(member.path), true)!
+    const existing = parent.children!.get(baseOf(member.path))
+    if (member.type === 'directory' && existing?.children !== undefined) {
+      existing.inode = { entry: member }
+      existing.writtenIn = this.#layer
+      this.#touch(parent)
+    } else this.#put(parent, baseOf(member.path), { entry: member })
+    return true
+  }
+
+  #link(member: Entry): boolean {
+    // The parent first: making it may remove the target.
+    const parent = this.#resolve(parentOf(member.path), true)!
+    const target = this.#lookUp(member.linkname)
+    if (target === undefined) return false
+    if (target.children !== undefined) throw linkError(member, 'is a directory')
+    this.#put(parent, baseOf(member.path), target.inode)
+    return true
+  }
+
+  #put(parent: Node, name: string, inode: Inode): Node {
+    const node = new Node(inode, parent)
+    node.writtenIn = this.#layer
+    node.clearedIn = this.#layer
+    parent.children!.set(name, node)
+    this.#touch(parent)
+    return node
+  }
+
+  #touch(from: Node): void {
+    for (let node: Node | undefined = from; node !== undefined && node.touchedIn !== this.#layer; node = node.parent) {
+      node.touchedIn = this.#layer
+    }
+  }
+
+  #hide(parent: Node, name: string): void {
+    const node = parent.children!.get(name)
+    if (node === undefined) return
+    if (this.#isOurs(node)) this.#clear(node)
+    else parent.children!.delete(name)
+    this.#forget(node)
+  }
+
+  /** Removes what the layers below left in a directory, whatever order the markers come in. */
+  #clear(directory: Node): void {
+    const stack = [directory]
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      if (node.children === undefined || node.clearedIn === this.#layer) continue
+      node.clearedIn = this.#layer
+      for (const [name, child] of node.children) {
+        if (!this.#isOurs(child)) node.children.delete(name)
+        else {
+          this.#forget(child)
+          stack.push(child)
+        }
+      }
+    }
+  }
+
+  /** A directory that was hidden, and is here only for what this layer put in it, has no metadata left. */
+  #forget(node: Node): void {
+    if (node.children !== undefined && node.writtenIn !== this.#layer) node.inode = defaultDirectory()
+  }
+
+  #isOurs(node: Node): boolean {
+    return node.writtenIn === this.#layer || node.touchedIn === this.#layer
+  }
+
+  /** The node of a path, its last component not followed. */
+  #lookUp(path: string): Node | undefined {
+    if (path === '') return this.#root
+    return this.#resolve(parentOf(path), false)?.children!.get(baseOf(path))
+  }
+
+  /** The directory at a path, symlinks followed inside the root; what is missing or no directory is made one. */
+  #resolve(path: string, create: boolean): Node | undefined {
+    let here = this.#root
+    let hops = 0
+    const todo = path.split('/').toReversed()
+    for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
+      if (name === '' || name === '.') continue
+      if (name === '..') {
+        here = here.parent ?? here
+        continue
+      }
+      const child = here.children!.get(name)
+      if (child?.inode.entry.type === 'symlink') {
+        const target = child.inode.entry.linkname
+        if (++hops > MAX_SYMLINKS) throw loopError(path)
+        if (target.startsWith('/')) here = this.#root
+        todo.push(...target.split('/').toReversed())
+      } else if (child?.children !== undefined) here = child
+      else if (!create) return undefined
+      else here = this.#makeDirectory(here, name)
+    }
+    return here
+  }
+
+  #makeDirectory(parent: Node, name: string): Node {
+    const node = new Node(defaultDirectory(), parent)
+    node.clearedIn = this.#layer
+    parent.children!.set(name, node)
+    return node
+  }
+}
+
+/** A hard link, which carries what its file does except attributes and content. */
+export function linkTo(entry: Entry, path: string, linkname: string): Entry {
+  return createEntry({
+    ...{ path, type: 'hardlink', linkname, mode: entry.mode, uid: entry.uid, gid: entry.gid },
+    ...{ mtime: entry.mtime, mtimeNs: entry.mtimeNs },
+  })
+}
+
+/** The error for a path with too many symlinks in it. */
+export function loopError(path: string): LayerError {
+  return new LayerError('ERR_LAYER_UNSAFE', `Too many symbolic links in ${quoted(path)}`, { path })
+}
+
+function linkError({ path, linkname }: Entry, why: string): LayerError {
+  return new LayerError('ERR_LAYER_LINK', `The target ${quoted(linkname)} of ${quoted(path)} ${why}`, { path })
+}

@@ -1,0 +1,138 @@
+/**
+ * Image layouts: directories of blobs with an index of roots. Node only.
+ *
+ * image-spec v1.1.1, image-layout.md. Blobs and `index.json` are written by temporary file, fsync and rename;
+ * `index.json` changes under a lock between processes.
+ *
+ * @module
+ */
+import type { ByteSource, Descriptor } from '@varve/digest'
+import { mkdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ContentOptions, ContentReader, ContentWriter } from './content.ts'
+import type { Parsed } from './document.ts'
+import { OciManifestError } from './errors.ts'
+import { notFound } from './graph.ts'
+import type { ImageIndex, IndexEntry } from './image-index.ts'
+import { assertVersion, MAX_VERSION_BYTES, versionFile } from './layout-version.ts'
+import { hasBlob, makeDirectory, readBlob, writeBlob } from './layout/blobs.ts'
+import { isDirectory, readSmallFile, replaceFile, system } from './layout/files.ts'
+import { readIndexFile, updateIndexFile } from './layout/index-file.ts'
+import { assertRefName, findRoot, refNameOf, refNamesOf } from './roots.ts'
+import { withoutName, withRoot } from './roots-writer.ts'
+
+/** How to open a layout. */
+export interface OpenLayoutOptions {
+  /** Makes the layout if there is none; the directory may have other files. */
+  readonly create?: boolean
+  /** How long to wait for other processes that change `index.json`. Default 30 s. */
+  readonly lockTimeoutMs?: number
+  /** How long a lock of an unknown owner is respected though nobody touches it. Default 10 s. */
+  readonly lockStaleMs?: number
+}
+
+/** A directory of blobs, and the roots among them. Holds nothing open. */
+export interface ImageLayout extends ContentReader, ContentWriter {
+  /** Absolute, without links. */
+  readonly directory: string
+  /** `index.json` as it is now. */
+  index(): Promise<Parsed<ImageIndex>>
+  /**
+   * The root of a name or a digest, or the only one.
+   *
+   * @throws {OciManifestError} `ERR_OCI_MANIFEST_NOT_FOUND`, or `_REFERENCE` if several fit; both with `available`.
+   */
+  resolve(nameOrDigest?: string): Promise<IndexEntry>
+  /**
+   * Makes content that is here a root, under a name that then means only this; or, without one, under its digest.
+   *
+   * @throws {OciManifestError} `ERR_OCI_MANIFEST_NOT_FOUND`; `_REFERENCE` if the name is not one that image-spec
+   *   allows; `_LOCKED`.
+   */
+  tag(name: string | undefined, entry: IndexEntry, options?: ContentOptions): Promise<void>
+  /** Forgets a name and its entry, not the blobs; tells whether it was there. */
+  untag(name: string, options?: ContentOptions): Promise<boolean>
+  /** Every root with a name, sorted by it. */
+  tags(): Promise<ReadonlyMap<string, IndexEntry>>
+}
+
+/**
+ * Opens a layout, or makes one.
+ *
+ * @throws {OciManifestError} `ERR_OCI_MANIFEST_LAYOUT` if it is none, or cannot be read, or `blobs` is a link;
+ *   `ERR_OCI_MANIFEST_UNSUPPORTED` if it is of another version.
+ */
+export async function openLayout(directory: string, options: OpenLayoutOptions = {}): Promise<ImageLayout> {
+  const { create = false, lockTimeoutMs = 30_000, lockStaleMs = 10_000 } = options
+  const lock = { timeoutMs: lockTimeoutMs, staleMs: lockStaleMs }
+  if (create) await system(mkdir(directory, { recursive: true }))
+  const root = await system(realpath(directory))
+  if (!(await checkVersion(root))) {
+    if (!create) throw notLayout(root, 'oci-layout is missing')
+    await makeDirectory(join(root, 'blobs'))
+    await makeDirectory(join(root, 'blobs', 'sha256'))
+    await updateIndexFile(root, (entries) => entries, lock)
+    const path = join(root, 'oci-layout')
+    await replaceFile({ root, path, chunks: [versionFile()] })
+  }
+  if (!(await isDirectory(join(root, 'blobs')))) throw notLayout(root, 'blobs is missing')
+  const index = async (): Promise<Parsed<ImageIndex>> => {
+    const found = await readIndexFile(root)
+    if (found === undefined) throw notLayout(root, 'index.json is missing')
+    return found
+  }
+  await index()
+  return {
+    directory: root,
+    index,
+    read: async (
+      descriptor: Descriptor,
+      { signal }: ContentOptions = {},
+    ): Promise<ByteSource | undefined> => {
+      signal?.throwIfAborted()
+      return readBlob(root, descriptor)
+    },
+    has: (descriptor) => hasBlob(root, descriptor),
+    write: (descriptor, source, each = {}) => writeBlob(root, descriptor, source, each),
+    resolve: async (nameOrDigest) => findRoot((await index()).value, nameOrDigest),
+    tag: async (name, entry, each = {}) => {
+      if (name !== undefined) assertRefName(name)
+      if (!(await hasBlob(root, entry))) throw notFound(entry)
+      await updateIndexFile(root, (entries) => withRoot(entries, name, entry), { ...lock, ...each })
+    },
+    untag: async (name, each = {}) => {
+      let found = false
+      await updateIndexFile(
+        root,
+        (entries) => {
+          const left = withoutName(entries, name)
+          found = left !== entries
+          return left
+        },
+        { ...lock, ...each },
+      )
+      return found
+    },
+    tags: async () => {
+      const { value } = await index()
+      const named = (name: string): IndexEntry | undefined =>
+        value.manifests.find((entry) => refNameOf(entry) === name)
+      return new Map(refNamesOf(value).map((name) => [name, named(name) as IndexEntry]))
+    },
+  }
+}
+
+/** Whether there is a version file, of the one version there is. */
+async function checkVersion(root: string): Promise<boolean> {
+  const bytes = await readSmallFile(join(root, 'oci-layout'), MAX_VERSION_BYTES)
+  if (bytes === undefined) return false
+  assertVersion(bytes)
+  return true
+}
+
+function notLayout(root: string, why: string): OciManifestError {
+  return new OciManifestError(
+    'ERR_OCI_MANIFEST_LAYOUT',
+    `${JSON.stringify(root)} is not an image layout: ${why}`,
+  )
+}

@@ -1,0 +1,89 @@
+/**
+ * The blobs of a layout: `blobs/<algorithm>/<encoded>`.
+ *
+ * image-spec v1.1.1, image-layout.md, "Blobs".
+ *
+ * @module
+ */
+import {
+  algorithmOf,
+  assertExpected,
+  type ByteSource,
+  type Descriptor,
+  type Digest,
+  hexOf,
+  parseDigest,
+  verifiedSource,
+  verify,
+  withSignal,
+} from '@varve/digest'
+import { fileSource } from '@varve/digest/node'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ContentOptions } from '../content.ts'
+import { OciManifestError } from '../errors.ts'
+import { fileSize, isDirectory, isSystemError, replaceFile, system } from './files.ts'
+
+/** Whether a blob is there with its size. Its bytes are not read. */
+export async function hasBlob(root: string, descriptor: Descriptor): Promise<boolean> {
+  const directory = await blobDirectory(root, descriptor.digest)
+  return directory !== undefined && (await fileSize(blobPath(root, descriptor.digest))) === descriptor.size
+}
+
+/** @throws {DigestError} `ERR_DIGEST_SIZE` if the file has another size. */
+export async function readBlob(root: string, descriptor: Descriptor): Promise<ByteSource | undefined> {
+  const { digest } = descriptor
+  if ((await blobDirectory(root, digest)) === undefined) return undefined
+  const path = blobPath(root, digest)
+  const size = await fileSize(path)
+  if (size === undefined) return undefined
+  assertExpected({ digest, size }, descriptor)
+  return verifiedSource(fileSource(path, size), descriptor)
+}
+
+/** Stores verified bytes. A blob of the right size is left as it is, one of another size is replaced. */
+export async function writeBlob(
+  root: string,
+  descriptor: Descriptor,
+  source: ByteSource,
+  { signal }: ContentOptions,
+): Promise<void> {
+  signal?.throwIfAborted()
+  const path = blobPath(root, descriptor.digest)
+  if (await hasBlob(root, descriptor)) return
+  await makeDirectory(join(root, 'blobs'))
+  await makeDirectory(join(root, 'blobs', algorithmOf(descriptor.digest)))
+  await replaceFile({ root, path, chunks: verify(source.open(withSignal(signal)), descriptor) })
+}
+
+/** Makes a directory if it is not there; a link to one will not do. */
+export async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, 0o755)
+  } catch (error) {
+    if (!isSystemError(error, 'EEXIST')) await system(Promise.reject(error))
+  }
+  await isDirectory(path)
+}
+
+/** The directory a blob would be in, if it exists and nothing on the way is a link. */
+async function blobDirectory(root: string, digest: Digest): Promise<string | undefined> {
+  const blobs = join(root, 'blobs')
+  const directory = join(blobs, algorithmOf(checked(digest)))
+  return (await isDirectory(blobs)) && (await isDirectory(directory)) ? directory : undefined
+}
+
+function blobPath(root: string, digest: Digest): string {
+  return join(root, 'blobs', algorithmOf(checked(digest)), hexOf(digest))
+}
+
+/** The type says it is validated; but types do not hold back what comes from plain JavaScript. */
+function checked(digest: Digest): Digest {
+  try {
+    return parseDigest(digest)
+  } catch (cause) {
+    throw new OciManifestError('ERR_OCI_MANIFEST_INVALID', `Not a digest: ${JSON.stringify(digest)}`, {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Files that are whole or not there: temporary file, fsync, rename.
+ *
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, lstat, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { OciManifestError } from '../errors.ts'
+
+/** Temporary files are in the root of a layout, where no tool looks for blobs. */
+const TEMPORARY = /^\.varve-[0-9a-f-]{36}\.tmp$/
+const ABANDONED_MS = 60 * 60 * 1000
+
+/** What {@link replaceFile} writes, and where. */
+export interface Replacement {
+  /** Of the layout; the temporary file goes there. */
+  readonly root: string
+  readonly path: string
+  readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+  /** Asked last of all; if the answer is no, nothing happens. */
+  readonly confirm?: () => Promise<boolean>
+}
+
+/**
+ * Puts a file in place at once, on disk before this resolves. Tells whether it did.
+ *
+ * Errors of the chunks pass as they are; the temporary file is removed.
+ */
+export async function replaceFile({ root, path, chunks, confirm }: Replacement): Promise<boolean> {
+  const temporary = temporaryPath(root)
+  const handle = await system(open(temporary, 'wx', 0o644))
+  let placed = false
+  try {
+    await writeAll(handle, chunks)
+    if (confirm === undefined || (await confirm())) {
+      await system(rename(temporary, path))
+      placed = true
+      await syncDirectory(dirname(path))
+    }
+  } finally {
+    if (!placed) await unlink(temporary).catch(() => undefined)
+  }
+  return placed
+}
+
+/** A new name that {@link removeAbandoned} knows. */
+export function temporaryPath(root: string): string {
+  return join(root, `.varve-${randomUUID()}.tmp`)
+}
+
+/** Removes temporary files of processes that died; one still being written is younger. */
+export async function removeAbandoned(root: string): Promise<void> {
+  const now = Date.now()
+  for (const name of await system(readdir(root))) {
+    if (!TEMPORARY.test(name)) continue
+    const path = join(root, name)
+    const age = await stat(path).then(
+      ({ mtimeMs }) => now - mtimeMs,
+      () => 0,
+    )
+    if (age > ABANDONED_MS) await unlink(path).catch(() => undefined)
+  }
+}
+
+/** Size of a regular file, not through a link; `undefined` if there is none. */
+export async function fileSize(path: string): Promise<number | undefined> {
+  const found = await entryOf(path)
+  if (found === undefined) return undefined
+  if (!found.isFile()) throw unsafe(path, 'not a regular file')
+  return found.size
+}
+
+/** Whether a directory is there, and not a link to one. */
+export async function isDirectory(path: string): Promise<boolean> {
+  const found = await entryOf(path)
+  if (found !== undefined && !found.isDirectory()) throw unsafe(path, 'not a directory')
+  return found !== undefined
+}
+
+/** Reads a regular file of at most `limit` bytes, not through a link. */
+export async function readSmallFile(path: string, limit: number): Promise<Uint8Array | undefined> {
+  const size = await fileSize(path)
+  if (size === undefined) return undefined
+  if (size > limit) {
+    throw new OciManifestError(
+      'ERR_OCI_MANIFEST_LIMIT',
+      `${JSON.stringify(path)} has ${size} bytes; ${limit} are allowed`,
+    )
+  }
+  // A link put there in between is refused by the flag, which Windows lacks and does not need.
+  const handle = await system(open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)))
+  try {
+    const bytes = await system(handle.readFile())
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Waits for a call to the system; its error becomes ours. */
+export async function system<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call
+  } catch (cause) {
+    throw new OciManifestError('ERR_OCI_MANIFEST_LAYOUT', `The layout cannot be used: ${messageOf(cause)}`, {
+      cause,
+    })
+  }
+}
+
+/** Whether an error is one of the given codes of the system. */
+export function isSystemError(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
+}
+
+async function entryOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path)
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
+    return system(Promise.reject(error))
+  }
+}
+
+async function writeAll(handle: FileHandle, chunks: Replacement['chunks']): Promise<void> {
+  try {
+    for await (const chunk of chunks) await system(writeWhole(handle, chunk))
+    await system(handle.sync())
+  } finally {
+    await handle.close()
+  }
+}
+
+async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < chunk.byteLength;) {
+    const { bytesWritten } = await handle.write(chunk, offset)
+    offset += bytesWritten
+  }
+}
+
+/** Makes a rename last. Windows cannot open directories, and does without. */
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r').catch(() => undefined)
+  if (handle === undefined) return
+  try {
+    await handle.sync()
+  } catch (error) {
+    if (!isSystemError(error, 'EINVAL', 'EPERM', 'ENOTSUP')) await system(Promise.reject(error))
+  } finally {
+    await handle.close()
+  }
+}
+
+function unsafe(path: string, why: string): OciManifestError {
+  return new OciManifestError('ERR_OCI_MANIFEST_LAYOUT', `${JSON.stringify(path)} is ${why}`)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

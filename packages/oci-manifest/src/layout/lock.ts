@@ -1,0 +1,194 @@
+/**
+ * A lock between processes, on a file.
+ *
+ * The file is made exclusively and names its owner, who touches it while it works. A lock is stale if its owner is dead,
+ * which can be told on the same machine, or if nobody has touched it for a while, by the clock of the one who waits:
+ * clocks of other machines do not matter. NFS before version 3 has no exclusive creation, and there the lock does not
+ * hold; where directory caching delays what others see (EFS, NFS with `actimeo`), waiting takes longer.
+ *
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { readlinkSync } from 'node:fs'
+import { type FileHandle, link, open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { OciManifestError } from '../errors.ts'
+import { isSystemError, system, temporaryPath } from './files.ts'
+
+/** How patient to be. */
+export interface LockOptions {
+  /** When to give up. Default 30 s. */
+  readonly timeoutMs?: number
+  /** How long an untouched lock of an unknown owner is respected. Default 10 s. */
+  readonly staleMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** A lock that is ours, unless somebody thought us dead. */
+export interface Lock {
+  /** Whether it still is. To be asked right before what it protects. */
+  isHeld(): Promise<boolean>
+  /** Gives it up; leaves alone what is not ours. */
+  release(): Promise<void>
+}
+
+/** What the file says. */
+interface Owner {
+  readonly pid: number
+  /** Where `pid` means something. */
+  readonly host: string
+  readonly token: string
+}
+
+/** A lock as seen by someone who waits. */
+interface Sighting {
+  readonly text: string
+  readonly inode: number
+  readonly touched: number
+  readonly since: number
+}
+
+const HEARTBEAT_MS = 1000
+
+/**
+ * Waits for the lock.
+ *
+ * @throws {OciManifestError} `ERR_OCI_MANIFEST_LOCKED` when the time is up, with `owner`.
+ */
+export async function acquireLock(path: string, options: LockOptions = {}): Promise<Lock> {
+  const { timeoutMs = 30_000, staleMs = 10_000, signal } = options
+  const deadline = performance.now() + timeoutMs
+  let sighting: Sighting | undefined
+  for (let attempt = 0; ; attempt += 1) {
+    signal?.throwIfAborted()
+    const lock = await tryLock(path)
+    if (lock !== undefined) return lock
+    sighting = await look(path, sighting)
+    if (sighting !== undefined && isStale(sighting, staleMs)) {
+      await takeAway(path, sighting)
+      continue
+    }
+    if (performance.now() >= deadline) throw timedOut(path, timeoutMs, sighting)
+    // Random, so that those who wait do not all come back at once.
+    await wait(
+      5 + Math.random() * Math.min(100, 10 * (attempt + 1)),
+      undefined,
+      signal === undefined ? {} : { signal },
+    ).catch((error: unknown) => {
+      signal?.throwIfAborted()
+      throw error
+    })
+  }
+}
+
+async function tryLock(path: string): Promise<Lock | undefined> {
+  const owner: Owner = { pid: process.pid, host: hostScope(), token: randomUUID() }
+  const text = JSON.stringify(owner)
+  let handle: FileHandle
+  try {
+    handle = await open(path, 'wx', 0o644)
+  } catch (error) {
+    if (isSystemError(error, 'EEXIST')) return undefined
+    return system(Promise.reject(error))
+  }
+  // The handle, not the path: if the lock was taken from us, the one in its place is not ours to touch.
+  const heartbeat = setInterval(() => void touch(handle), HEARTBEAT_MS)
+  heartbeat.unref()
+  const isHeld = async (): Promise<boolean> => (await readFile(path, 'utf8').catch(() => '')) === text
+  const release = async (): Promise<void> => {
+    clearInterval(heartbeat)
+    if (await isHeld()) await unlink(path).catch(() => undefined)
+    await handle.close()
+  }
+  try {
+    await system(handle.writeFile(text))
+  } catch (error) {
+    clearInterval(heartbeat)
+    await unlink(path).catch(() => undefined)
+    await handle.close()
+    throw error
+  }
+  return { isHeld, release }
+}
+
+async function touch(handle: FileHandle): Promise<void> {
+  const now = new Date()
+  // A missed beat is harmless, and the handle may just have been closed.
+  await handle.utimes(now, now).catch(() => undefined)
+}
+
+async function look(path: string, before: Sighting | undefined): Promise<Sighting | undefined> {
+  try {
+    const { ino: inode, mtimeMs: touched } = await stat(path)
+    const text = await readFile(path, 'utf8')
+    const same = before?.text === text && before.inode === inode && before.touched === touched
+    return same ? before : { text, inode, touched, since: performance.now() }
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return undefined
+    return system(Promise.reject(error))
+  }
+}
+
+function isStale({ text, since }: Sighting, staleMs: number): boolean {
+  const owner = parseOwner(text)
+  if (owner !== undefined && owner.host === hostScope() && !isAlive(owner.pid)) return true
+  return performance.now() - since >= staleMs
+}
+
+/** Removes a stale lock, and only that one, even if a live one has taken its place by now. */
+async function takeAway(path: string, sighting: Sighting): Promise<void> {
+  const aside = temporaryPath(dirname(path))
+  try {
+    await rename(path, aside)
+  } catch (error) {
+    // Somebody else was faster.
+    if (isSystemError(error, 'ENOENT')) return
+    await system(Promise.reject(error))
+  }
+  const { text, inode } = { text: await readFile(aside, 'utf8'), inode: (await stat(aside)).ino }
+  // Put back what was not meant; if that fails, its owner finds out by `isHeld`, and starts again.
+  if (text !== sighting.text || inode !== sighting.inode) await link(aside, path).catch(() => undefined)
+  await unlink(aside).catch(() => undefined)
+}
+
+function parseOwner(text: string): Owner | undefined {
+  try {
+    const owner = JSON.parse(text) as Partial<Owner> | null
+    const { pid, host, token } = owner ?? {}
+    if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) return undefined
+    return typeof host === 'string' && typeof token === 'string' ? { pid, host, token } : undefined
+  } catch {
+    // Not written yet, or not ours.
+    return undefined
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !isSystemError(error, 'ESRCH')
+  }
+}
+
+/** The same process ID is another process in another container, even under the same host name. */
+function hostScope(): string {
+  try {
+    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`
+  } catch {
+    return hostname()
+  }
+}
+
+function timedOut(path: string, timeoutMs: number, sighting: Sighting | undefined): OciManifestError {
+  const found = parseOwner(sighting?.text ?? '')
+  const owner = found === undefined ? 'unknown' : `process ${found.pid} on ${found.host}`
+  return new OciManifestError(
+    'ERR_OCI_MANIFEST_LOCKED',
+    `${JSON.stringify(path)} has been held for ${timeoutMs} ms, now by ${owner}`,
+    { owner },
+  )
+}

@@ -1,0 +1,174 @@
+/**
+ * A request to a registry with everything that belongs to it: a slot, a token, redirects, retries, typed errors.
+ *
+ * @module
+ */
+import { type ByteSource, DigestError, withSignal } from '@varve/digest'
+import type { Authorizer } from './token.ts'
+import { connectionFailure, replyFailure } from './failure.ts'
+import { follow, type FollowedResponse } from './follow.ts'
+import type { HostPolicy } from './hosts.ts'
+import type { Lane, Limiter } from './limiter.ts'
+import { redactUrl } from './redact.ts'
+import { parseRetryAfter, type RetryPolicy, withRetries } from './retry.ts'
+import type { Transport } from './transport.ts'
+
+/** A request in a registry's terms. */
+export interface ExchangeRequest {
+  readonly method: string
+  /** Absolute. Need not be at the registry: uploads may go elsewhere. */
+  readonly url: string
+  /** Origin of the registry. */
+  readonly registry: string
+  /** What an access token must allow. */
+  readonly scope: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: ByteSource
+  /** Statuses that are an answer. Anything else is an error. */
+  readonly expect: readonly number[]
+  /** Default `document`. */
+  readonly lane?: Lane
+  /** Default true. False where a repetition must begin further up. */
+  readonly retry?: boolean
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What requests have in common. */
+export interface ExchangeOptions {
+  readonly transport: Transport
+  readonly hosts: HostPolicy
+  readonly authorizer: Authorizer
+  readonly limiter: Limiter
+  readonly retry: RetryPolicy
+  readonly userAgent: string
+}
+
+/** Sends requests. The slot of a request is free once its body has been read or discarded. */
+export interface Exchange {
+  readonly retry: RetryPolicy
+  readonly hosts: HostPolicy
+  /** @throws {RegistryError} for any status that was not expected; `DigestError` of a body's own source. */
+  send(request: ExchangeRequest): Promise<FollowedResponse>
+}
+
+const DOCUMENT_TIMEOUT_MS = 300_000
+
+/** Puts the parts together. */
+export function createExchange(options: ExchangeOptions): Exchange {
+  const { retry, hosts } = options
+  return {
+    retry,
+    hosts,
+    send: (request) =>
+      request.retry === false
+        ? sendOnce(options, request)
+        : withRetries(retry, () => sendOnce(options, request), request.signal),
+  }
+}
+
+async function sendOnce(options: ExchangeOptions, request: ExchangeRequest): Promise<FollowedResponse> {
+  const { limiter } = options
+  const { signal, expect } = request
+  // A document that drips in byte by byte must end some time; a blob may take as long as it keeps moving.
+  const deadline = request.lane === 'blob' ? [] : [AbortSignal.timeout(DOCUMENT_TIMEOUT_MS)]
+  const either = AbortSignal.any(signal === undefined ? deadline : [signal, ...deadline])
+  const summary = { method: request.method, url: redactUrl(request.url) }
+  const { host } = new URL(request.url)
+  const release = await limiter.acquire(host, request.lane ?? 'document', signal)
+  try {
+    const response = await authorized(options, { ...request, signal: either })
+    if (expect.includes(response.status)) return releasing(response, release, summary, signal)
+    if (response.status === 429 || response.status === 503) {
+      const wait = parseRetryAfter(response.headers.get('retry-after')?.[0])
+      if (wait !== undefined) limiter.pause(host, wait)
+    }
+    throw await replyFailure(response, summary)
+  } catch (error) {
+    release()
+    signal?.throwIfAborted()
+    throw error instanceof SourceFailure ? error.reason : connectionFailure(error, summary)
+  }
+}
+
+/** Carries the error of a body's own source past those of the connection: no repetition will help against it. */
+class SourceFailure {
+  readonly reason: unknown
+
+  constructor(reason: unknown) {
+    this.reason = reason
+  }
+}
+
+/** Sends a request, and once more if a challenge could be answered. */
+async function authorized(options: ExchangeOptions, request: ExchangeRequest): Promise<FollowedResponse> {
+  const { transport, hosts, authorizer, userAgent } = options
+  const { registry, scope, signal } = request
+  const send = async (authorization: string | undefined): Promise<FollowedResponse> => {
+    const body = request.body && watched(request.body)
+    try {
+      return await follow(transport, hosts, {
+        method: request.method,
+        url: request.url,
+        registry,
+        authorization,
+        headers: { 'accept-encoding': 'identity', 'user-agent': userAgent, ...request.headers },
+        ...(body === undefined ? {} : { body }),
+        ...withSignal(signal),
+      })
+    } catch (error) {
+      // The transport reports a broken request; why its body ended is the better answer.
+      throw body?.failure === undefined ? error : new SourceFailure(body.failure)
+    }
+  }
+  const sent = authorizer.authorization(registry, scope)
+  const response = await send(sent)
+  if (response.status !== 401 || !response.isFromRegistry) return response
+  if (!(await authorizer.answer({ registry, scope, headers: response.headers, sent }, signal)))
+    return response
+  await response.discard()
+  return send(authorizer.authorization(registry, scope))
+}
+
+/** A source that remembers why it failed. */
+function watched(source: ByteSource): ByteSource & { failure: unknown } {
+  const watch = {
+    size: source.size,
+    failure: undefined as unknown,
+    async *open(options: Parameters<ByteSource['open']>[0]) {
+      try {
+        yield* source.open(options)
+      } catch (error) {
+        watch.failure = error
+        throw error
+      }
+    },
+  }
+  return watch
+}
+
+/** Frees the slot when the body is done with, and gives its errors a code. */
+function releasing(
+  response: FollowedResponse,
+  release: () => void,
+  summary: { readonly method: string; readonly url: string },
+  signal: AbortSignal | undefined,
+): FollowedResponse {
+  async function* body(): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      yield* response.body
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw error instanceof DigestError ? error : connectionFailure(error, summary)
+    } finally {
+      release()
+    }
+  }
+  return {
+    ...response,
+    body: body(),
+    async discard() {
+      release()
+      await response.discard()
+    },
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * How many requests a host gets at once, and when it gets none.
+ *
+ * @module
+ */
+import { sleep } from './retry.ts'
+
+/** Small requests do not queue behind blobs: a blob can take an hour. */
+export type Lane = 'document' | 'blob'
+
+/** Slots per host and lane. */
+export interface Limiter {
+  /** Waits for a slot. The function it gives frees the slot, and may be called more than once. */
+  acquire(host: string, lane: Lane, signal?: AbortSignal): Promise<() => void>
+  /** Gives a host, which said that it is overloaded, no new request for a while. */
+  pause(host: string, milliseconds: number): void
+}
+
+interface Queue {
+  active: number
+  readonly waiting: (() => void)[]
+}
+
+/** `concurrency` slots in each lane of each host. */
+export function createLimiter(concurrency: number): Limiter {
+  const queues = new Map<string, Queue>()
+  const pausedUntil = new Map<string, number>()
+
+  return {
+    async acquire(host, lane, signal) {
+      const key = `${lane} ${host}`
+      const queue = queues.get(key) ?? { active: 0, waiting: [] }
+      queues.set(key, queue)
+      if (queue.active >= concurrency) await turn(queue, signal)
+      else queue.active++
+      let held = true
+      const release = (): void => {
+        if (!held) return
+        held = false
+        const next = queue.waiting.shift()
+        // The slot goes from hand to hand, so nobody can slip in between.
+        if (next === undefined) queue.active--
+        else next()
+      }
+      try {
+        for (let wait = remaining(); wait > 0; wait = remaining()) await sleep(wait, signal)
+      } catch (error) {
+        release()
+        throw error
+      }
+      return release
+
+      function remaining(): number {
+        return (pausedUntil.get(host) ?? 0) - Date.now()
+      }
+    },
+    pause(host, milliseconds) {
+      pausedUntil.set(host, Math.max(pausedUntil.get(host) ?? 0, Date.now() + milliseconds))
+    },
+  }
+}
+
+function turn(queue: Queue, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onTurn = (): void => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    }
+    const onAbort = (): void => {
+      queue.waiting.splice(queue.waiting.indexOf(onTurn), 1)
+      reject(signal?.reason as Error)
+    }
+    if (signal?.aborted === true) return reject(signal.reason as Error)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    queue.waiting.push(onTurn)
+  })
+}

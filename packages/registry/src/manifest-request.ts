@@ -1,0 +1,182 @@
+/**
+ * Manifests over the wire: distribution-spec, "Pulling manifests" and "Pushing manifests".
+ *
+ * @module
+ */
+import {
+  algorithmOf,
+  assertExpected,
+  bytesSource,
+  type Descriptor,
+  type Digest,
+  digestOf,
+  isDigest,
+} from '@varve/digest'
+import {
+  DOCUMENT_MEDIA_TYPES,
+  isDocumentType,
+  isSchema1Type,
+  isTag,
+  parseDocument,
+  parseJson,
+} from '@varve/oci-manifest'
+import { type Endpoint, sendTo } from './endpoint.ts'
+import { RegistryError } from './errors.ts'
+import type { FollowedResponse } from './follow.ts'
+import { readReply } from './reply-body.ts'
+import { contentDigest, contentLength, contentType } from './reply-headers.ts'
+
+/** A manifest as received. */
+export interface ReceivedManifest {
+  readonly descriptor: Descriptor
+  readonly bytes: Uint8Array
+}
+
+/** Largest manifest that is read, twice what registries must take. */
+export const MAX_MANIFEST_BYTES: number = 8 * 1024 * 1024
+
+const ACCEPT = DOCUMENT_MEDIA_TYPES.join(', ')
+
+/** Fetches a manifest, or `undefined` if the registry has none of this name. */
+export async function fetchManifest(
+  endpoint: Endpoint,
+  reference: string,
+  signal?: AbortSignal,
+): Promise<ReceivedManifest | undefined> {
+  const response = await sendTo(endpoint, {
+    method: 'GET',
+    target: manifestTarget(reference),
+    access: 'pull',
+    headers: { accept: ACCEPT },
+    expect: [200, 404],
+    signal,
+  })
+  if (response.status === 404) return missing(response)
+  const bytes = await readReply(response, MAX_MANIFEST_BYTES, 'The manifest')
+  const digest = provenDigest(response, reference, bytes)
+  const mediaType = provenType(contentType(response.headers), bytes, digest)
+  return { descriptor: { mediaType, digest, size: bytes.byteLength }, bytes }
+}
+
+/**
+ * Asks what a tag or digest is, without its bytes where the registry can: by HEAD, which rate limits do not count.
+ * GET is the way out for a registry that does not know HEAD here, or leaves headers away, and to learn why not.
+ */
+export async function resolveManifest(
+  endpoint: Endpoint,
+  reference: string,
+  signal?: AbortSignal,
+): Promise<Descriptor | undefined> {
+  const response = await sendTo(endpoint, {
+    method: 'HEAD',
+    target: manifestTarget(reference),
+    access: 'pull',
+    headers: { accept: ACCEPT },
+    // A refusal of a HEAD has no body; the same refusal of a GET says why.
+    expect: [200, 400, 401, 403, 404, 405, 406],
+    signal,
+  })
+  await response.discard()
+  if (response.status === 404) return undefined
+  const mediaType = contentType(response.headers)
+  const size = contentLength(response.headers)
+  const digest = announcedDigest(response, reference)
+  if (response.status !== 200 || mediaType === undefined || size === undefined || digest === undefined) {
+    return (await fetchManifest(endpoint, reference, signal))?.descriptor
+  }
+  refuseSchema1(mediaType)
+  return { mediaType, digest, size }
+}
+
+/** Pushes a manifest, byte for byte, under a tag or its digest. */
+export async function pushManifest(
+  endpoint: Endpoint,
+  reference: string,
+  descriptor: Descriptor,
+  bytes: Uint8Array,
+  signal?: AbortSignal,
+): Promise<void> {
+  assertExpected(
+    { digest: digestOf(bytes, algorithmOf(descriptor.digest)), size: bytes.byteLength },
+    descriptor,
+  )
+  const response = await sendTo(endpoint, {
+    method: 'PUT',
+    target: manifestTarget(reference),
+    access: 'push',
+    headers: { 'content-type': descriptor.mediaType },
+    body: bytesSource(bytes),
+    expect: [200, 201, 202],
+    signal,
+  })
+  await response.discard()
+  const announced = contentDigest(response.headers)
+  if (announced === undefined || algorithmOf(announced) !== algorithmOf(descriptor.digest)) return
+  assertExpected({ digest: announced, size: descriptor.size }, descriptor)
+}
+
+/** @throws {TypeError} if `reference` is neither a tag nor a digest; it would change the URL. */
+function manifestTarget(reference: string): string {
+  if (isTag(reference) || isDigest(reference)) return `manifests/${reference}`
+  throw new TypeError(`Neither a tag nor a digest: ${JSON.stringify(reference)}`)
+}
+
+async function missing(response: FollowedResponse): Promise<undefined> {
+  await response.discard()
+}
+
+/** A digest that was asked for is the proof; a tag leaves us with what the registry announces, or with sha256. */
+function provenDigest(response: FollowedResponse, reference: string, bytes: Uint8Array): Digest {
+  const expected = announcedDigest(response, reference)
+  if (expected === undefined) return digestOf(bytes)
+  const digest = digestOf(bytes, algorithmOf(expected))
+  assertExpected({ digest, size: bytes.byteLength }, { digest: expected })
+  return digest
+}
+
+/**
+ * The digest that a reply must have. A header in another algorithm than that asked for proves nothing and is
+ * passed over; some registries answer a sha512 with its sha256.
+ */
+function announcedDigest(response: FollowedResponse, reference: string): Digest | undefined {
+  const announced = contentDigest(response.headers)
+  if (!isDigest(reference)) return announced
+  if (announced !== undefined && algorithmOf(announced) === algorithmOf(reference)) {
+    assertExpected({ digest: announced, size: 0 }, { digest: reference })
+  }
+  return reference
+}
+
+/** The media type, which header and document must agree on: CVE-2021-41190. */
+function provenType(header: string | undefined, bytes: Uint8Array, digest: Digest): string {
+  if (header !== undefined) refuseSchema1(header)
+  const mediaType = header ?? statedType(bytes)
+  if (mediaType === undefined) {
+    throw new RegistryError('ERR_REGISTRY_RESPONSE', `The manifest ${digest} comes without a media type`)
+  }
+  if (isDocumentType(mediaType)) {
+    parseDocument(bytes, { mediaType, maxBytes: MAX_MANIFEST_BYTES })
+    return mediaType
+  }
+  const stated = statedType(bytes)
+  if (stated === undefined || stated === mediaType) return mediaType
+  throw new RegistryError(
+    'ERR_REGISTRY_RESPONSE',
+    `The manifest ${digest} is delivered as ${quoted(mediaType)}, but says ${quoted(stated)}`,
+  )
+}
+
+function statedType(bytes: Uint8Array): string | undefined {
+  const document = parseJson(bytes, { maxBytes: MAX_MANIFEST_BYTES })
+  const stated = document instanceof Map ? document.get('mediaType') : undefined
+  return typeof stated === 'string' ? stated : undefined
+}
+
+function refuseSchema1(mediaType: string): void {
+  if (!isSchema1Type(mediaType)) return
+  throw new RegistryError('ERR_REGISTRY_UNSUPPORTED', 'The registry has only a manifest of Docker schema 1')
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, 160))
+}

@@ -1,0 +1,23 @@
+/**
+ * What every endpoint works on.
+ *
+ * @module
+ */
+import type { BlobStore } from '@varve/cache-store'
+import type { Catalog } from './catalog.ts'
+import type { RegistryLimits } from './limits.ts'
+import type { Uploads } from './uploads.ts'
+
+/** Handed to each endpoint by the handler. */
+export interface Context {
+  readonly blobs: BlobStore
+  readonly catalog: Catalog
+  readonly uploads: Uploads
+  readonly limits: RegistryLimits
+  /** Manifests may name content that is not in the repository. */
+  readonly allowMissing: boolean
+  /** Whether the caller of this request may read another repository: asked before a mount. */
+  readonly mayPull: (repository: string) => Promise<boolean>
+  /** Told why a response broke off. */
+  readonly report: (error: unknown) => void
+}

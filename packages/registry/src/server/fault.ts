@@ -1,0 +1,66 @@
+/**
+ * Refusals in the words of the distribution-spec, "Error Codes".
+ *
+ * @module
+ */
+import type { SpecError } from '../errors.ts'
+
+/** Codes this registry answers with; the last three are those of the Docker registry for what the spec leaves open. */
+export type FaultCode =
+  | 'BLOB_UNKNOWN'
+  | 'BLOB_UPLOAD_INVALID'
+  | 'BLOB_UPLOAD_UNKNOWN'
+  | 'DENIED'
+  | 'DIGEST_INVALID'
+  | 'MANIFEST_BLOB_UNKNOWN'
+  | 'MANIFEST_INVALID'
+  | 'MANIFEST_UNKNOWN'
+  | 'NAME_INVALID'
+  | 'NAME_UNKNOWN'
+  | 'SIZE_INVALID'
+  | 'TOOMANYREQUESTS'
+  | 'UNSUPPORTED'
+  | 'PAGINATION_NUMBER_INVALID'
+  | 'TAG_INVALID'
+  | 'UNKNOWN'
+
+/** Facts of a {@link Fault} beside its status and code. */
+export interface FaultOptions {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly detail?: unknown
+}
+
+/** Thrown by an endpoint to end a request; never leaves the handler. */
+export class Fault extends Error {
+  readonly status: number
+  readonly errors: readonly SpecError[]
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(status: number, code: FaultCode, message: string, options: FaultOptions = {}) {
+    super(message)
+    this.status = status
+    this.errors = [{ code, message, ...(options.detail === undefined ? {} : { detail: options.detail }) }]
+    this.headers = options.headers ?? {}
+  }
+
+  /** One fault for several things that are missing at once. */
+  static ofMissing(digests: readonly string[]): Fault {
+    const message = 'The manifest refers to content that is not in this repository'
+    const fault = new Fault(404, 'MANIFEST_BLOB_UNKNOWN', message)
+    const errors = digests.map((digest) => ({ code: 'MANIFEST_BLOB_UNKNOWN', message, detail: { digest } }))
+    return Object.assign(fault, { errors })
+  }
+}
+
+/** The reply for a fault. The body is JSON also for HEAD; the transport leaves it out. */
+export function faultResponse(fault: Fault): Response {
+  const body = new TextEncoder().encode(JSON.stringify({ errors: fault.errors }))
+  return new Response(body, {
+    status: fault.status,
+    headers: {
+      'Content-Type': 'application/json',
+      'Content-Length': String(body.byteLength),
+      ...fault.headers,
+    },
+  })
+}

@@ -1,0 +1,150 @@
+/**
+ * The registry: from a request to a response, with no server around it.
+ *
+ * @module
+ */
+import type { BlobStore, RefStore } from '@varve/cache-store'
+import { deleteBlob, getBlob } from './blob-endpoint.ts'
+import { createCatalog } from './catalog.ts'
+import type { Context } from './context.ts'
+import { Fault, faultResponse } from './fault.ts'
+import { DEFAULT_LIMITS, type RegistryLimits } from './limits.ts'
+import { listReferrers, listTags } from './listing-endpoint.ts'
+import { deleteManifest, getManifest, putManifest } from './manifest-endpoint.ts'
+import { parseRoute, type Route } from './route.ts'
+import { appendChunk, cancelUpload, finishUpload, startUpload, uploadStatus } from './upload-endpoint.ts'
+import { createUploads } from './uploads.ts'
+
+/** What a request wants to do, and where. `repository` is undefined for `/v2/` itself. */
+export interface Access {
+  readonly repository: string | undefined
+  readonly action: 'pull' | 'push' | 'delete'
+}
+
+/** What a registry is made of. */
+export interface RegistryHandlerOptions {
+  /** Where the bytes are. Other users of the store do not see repositories, and repositories do not see their blobs. */
+  readonly blobs: BlobStore
+  /** Where the names are: documents below `registry/`. */
+  readonly refs: RefStore
+  /** Answers every push, delete and upload with 405. */
+  readonly readOnly?: boolean
+  /** Answers every delete with 405 unless set. */
+  readonly allowDelete?: boolean
+  /** Takes manifests although content they name is not in the repository: sparse indexes. */
+  readonly allowMissing?: boolean
+  readonly limits?: Partial<RegistryLimits>
+  /** Asked before anything else; a response it gives, such as a 401 with its challenge, is sent instead. */
+  readonly authorize?: (access: Access, request: Request) => Promise<Response | undefined>
+  /** Told why an answer was 500, or broke off; the client is not. */
+  readonly onError?: (error: unknown) => void
+  /** Clock in milliseconds, for the age of uploads. Default `Date.now`. */
+  readonly now?: () => number
+}
+
+/** Answers a request. Never rejects. The body of the response may end with an error, if a blob is found damaged. */
+export type RegistryHandler = (request: Request) => Promise<Response>
+
+/**
+ * Makes a registry of a store: distribution-spec v1.1, with nothing shared between repositories but bytes.
+ *
+ * @example
+ * const { blobs, refs } = createMemoryStore()
+ * const handler = createRegistryHandler({ blobs, refs })
+ * await handler(new Request('http://registry.test/v2/'))
+ */
+export function createRegistryHandler(options: RegistryHandlerOptions): RegistryHandler {
+  const { blobs, refs, readOnly = false, allowDelete = false, allowMissing = false, authorize } = options
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const uploads = createUploads(blobs, limits, options.now ?? Date.now)
+  const catalog = createCatalog(refs)
+
+  const answer = async (request: Request): Promise<Response> => {
+    const route = parseRoute(new URL(request.url).pathname)
+    const endpoint = findEndpoint(route, request.method)
+    if (endpoint === undefined) throw unsupported('This endpoint has no such method')
+    const { action, run } = endpoint
+    if (action !== 'pull' && readOnly) throw unsupported('This registry is read-only')
+    if (action === 'delete' && !allowDelete) throw unsupported('This registry does not delete')
+    const repository = 'repository' in route ? route.repository : undefined
+    const denied = await authorize?.({ repository, action }, request)
+    if (denied !== undefined) return denied
+    const mayPull = async (other: string): Promise<boolean> =>
+      (await authorize?.({ repository: other, action: 'pull' }, request)) === undefined
+    const report = (error: unknown): void => {
+      if (!request.signal.aborted) options.onError?.(error)
+    }
+    return run({ blobs, catalog, uploads, limits, allowMissing, mayPull, report }, request)
+  }
+
+  return async (request) => {
+    try {
+      return withVersion(await answer(request))
+    } catch (error) {
+      if (error instanceof Fault) return withVersion(faultResponse(error))
+      options.onError?.(error)
+      return withVersion(faultResponse(new Fault(500, 'UNKNOWN', 'The registry failed; its log says why')))
+    }
+  }
+}
+
+interface Endpoint {
+  readonly action: Access['action']
+  readonly run: (context: Context, request: Request) => Promise<Response>
+}
+
+/** The table of endpoints: distribution-spec, "Endpoints". */
+function findEndpoint(route: Route, method: string): Endpoint | undefined {
+  const isRead = method === 'GET' || method === 'HEAD'
+  switch (route.kind) {
+    case 'base':
+      if (isRead) return { action: 'pull', run: async () => baseResponse() }
+      break
+    case 'blob':
+      if (isRead) return { action: 'pull', run: (context, request) => getBlob(context, request, route) }
+      if (method === 'DELETE') return { action: 'delete', run: (context) => deleteBlob(context, route) }
+      break
+    case 'uploads':
+      if (method === 'POST') {
+        return { action: 'push', run: (context, request) => startUpload(context, request, route) }
+      }
+      break
+    case 'upload':
+      if (isRead) return { action: 'push', run: async (context) => uploadStatus(context, route) }
+      if (method === 'PATCH') {
+        return { action: 'push', run: (context, request) => appendChunk(context, request, route) }
+      }
+      if (method === 'PUT') {
+        return { action: 'push', run: (context, request) => finishUpload(context, request, route) }
+      }
+      if (method === 'DELETE') return { action: 'push', run: (context) => cancelUpload(context, route) }
+      break
+    case 'manifest':
+      if (isRead) return { action: 'pull', run: (context, request) => getManifest(context, request, route) }
+      if (method === 'PUT') {
+        return { action: 'push', run: (context, request) => putManifest(context, request, route) }
+      }
+      if (method === 'DELETE') return { action: 'delete', run: (context) => deleteManifest(context, route) }
+      break
+    case 'tags':
+      if (isRead) return { action: 'pull', run: (context, request) => listTags(context, request, route) }
+      break
+    case 'referrers':
+      if (isRead) return { action: 'pull', run: (context, request) => listReferrers(context, request, route) }
+  }
+  return undefined
+}
+
+function baseResponse(): Response {
+  return new Response('{}', { headers: { 'Content-Type': 'application/json', 'Content-Length': '2' } })
+}
+
+/** Docker clients look for this header before they believe that it is a registry. */
+function withVersion(response: Response): Response {
+  response.headers.set('Docker-Distribution-API-Version', 'registry/2.0')
+  return response
+}
+
+function unsupported(message: string): Fault {
+  return new Fault(405, 'UNSUPPORTED', message)
+}

@@ -1,0 +1,100 @@
+/**
+ * Lists: tags and referrers of a repository.
+ *
+ * @module
+ */
+import { parseIndex, isDocumentType, MEDIA_TYPE_OCI_INDEX } from '@varve/oci-manifest'
+import { type Descriptor, type Digest, readAll } from '@varve/digest'
+import type { Context } from './context.ts'
+import { Fault } from './fault.ts'
+import { describeReferrer } from './manifest-facts.ts'
+import { cutPage } from './page.ts'
+import type { RouteOf } from './route.ts'
+
+/** GET `/v2/<name>/tags/list`: distribution-spec, "Listing Tags". */
+export async function listTags(
+  context: Context,
+  request: Request,
+  route: RouteOf<'tags'>,
+): Promise<Response> {
+  const { repository } = route
+  const tags = await context.catalog.tags.list(repository)
+  if (tags.length === 0 && (await isUnknown(context, repository))) {
+    throw new Fault(404, 'NAME_UNKNOWN', 'There is no such repository', { detail: { name: repository } })
+  }
+  const page = cutPage(tags, new URL(request.url), context.limits.pageEntries)
+  return jsonResponse('application/json', { name: repository, tags: page.entries }, page.headers)
+}
+
+/**
+ * GET `/v2/<name>/referrers/<digest>`: distribution-spec, "Listing Referrers". An unknown subject has no referrers;
+ * it is never an error.
+ */
+export async function listReferrers(
+  context: Context,
+  request: Request,
+  route: RouteOf<'referrers'>,
+): Promise<Response> {
+  const { repository, digest: subject } = route
+  const url = new URL(request.url)
+  const wanted = url.searchParams.get('artifactType')
+  const digests = new Set(await context.catalog.referrers.list(repository, subject))
+  for (const listed of await listedUnderTag(context, repository, subject)) digests.add(listed)
+
+  const described = new Map<string, Descriptor>()
+  for (const digest of [...digests].toSorted()) {
+    const descriptor = await describe(context, repository, digest)
+    if (descriptor === undefined || (wanted !== null && descriptor.artifactType !== wanted)) continue
+    described.set(digest, descriptor)
+  }
+  const page = cutPage([...described.keys()], url, context.limits.pageEntries)
+  const manifests = page.entries.flatMap((digest) => described.get(digest) ?? [])
+  const index = { schemaVersion: 2, mediaType: MEDIA_TYPE_OCI_INDEX, manifests }
+  const filters = wanted === null ? {} : { 'OCI-Filters-Applied': 'artifactType' }
+  return jsonResponse(MEDIA_TYPE_OCI_INDEX, index, { ...page.headers, ...filters })
+}
+
+/**
+ * What a client of a registry without this endpoint listed under the tag of the subject: distribution-spec,
+ * "Enabling the Referrers API". Only manifests that are here count.
+ */
+async function listedUnderTag(context: Context, repository: string, subject: Digest): Promise<Digest[]> {
+  const digest = await context.catalog.tags.get(repository, referrersTag(subject))
+  const row = digest && (await context.catalog.manifests.get(repository, digest))
+  if (digest === undefined || row?.mediaType !== MEDIA_TYPE_OCI_INDEX) return []
+  const source = await context.blobs.get(digest)
+  if (source === undefined) return []
+  const { value } = parseIndex(await readAll(source.open(), context.limits.manifestBytes))
+  return value.manifests.filter(({ mediaType }) => isDocumentType(mediaType)).map((each) => each.digest)
+}
+
+/** distribution-spec, "Unavailable Referrers API": algorithm cut to 32 characters, encoding to 64. */
+function referrersTag(subject: Digest): string {
+  return subject.replace(':', '-').slice(0, subject.indexOf(':') + 1 + 64)
+}
+
+async function describe(
+  context: Context,
+  repository: string,
+  digest: Digest,
+): Promise<Descriptor | undefined> {
+  const row = await context.catalog.manifests.get(repository, digest)
+  const source = row && (await context.blobs.get(digest))
+  if (row === undefined || source === undefined) return undefined
+  return describeReferrer(await readAll(source.open(), context.limits.manifestBytes), row)
+}
+
+async function isUnknown({ catalog }: Context, repository: string): Promise<boolean> {
+  return (await catalog.manifests.isEmpty(repository)) && (await catalog.blobs.isEmpty(repository))
+}
+
+function jsonResponse(
+  mediaType: string,
+  value: unknown,
+  headers: Readonly<Record<string, string>>,
+): Response {
+  const body = new TextEncoder().encode(JSON.stringify(value))
+  return new Response(body, {
+    headers: { 'Content-Type': mediaType, 'Content-Length': String(body.byteLength), ...headers },
+  })
+}

@@ -1,0 +1,999 @@
+import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
+import { describe, digestOf } from '@varve/digest'
+import fc from 'fast-check'
+import t from 'tap'
+import { createMemoryStore } from '@varve/cache-store'
+import { createLocalStore } from '@varve/cache-store/local'
+import { createRegistryHandler, listen } from '../src/server.ts'
+import { parseRange } from '../src/server/byte-range.ts'
+import { cutPage } from '../src/server/page.ts'
+import {
+  caller,
+  codeOf,
+  content,
+  image,
+  indexOf,
+  json,
+  memoryHandler,
+  noise,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  startRegistry,
+  utf8,
+} from './fixtures.ts'
+
+const blob = content(noise(2048))
+const empty = content(new Uint8Array())
+const big = content(noise(300_000))
+const wide = content(noise(500), 'application/octet-stream', 'sha512')
+const pulled = image([blob.bytes])
+const absent = digestOf(utf8('absent'))
+const B = `/v2/a/b/blobs/${blob.descriptor.digest}`
+
+/** Requests to a repository `a/b` that holds `pulled` as `v1`, and what they are answered. */
+interface Row {
+  readonly row: string
+  readonly title: string
+  readonly request: readonly [
+    method: string,
+    path: string,
+    headers?: Record<string, string>,
+    body?: Uint8Array,
+  ]
+  readonly status: number
+  readonly headers?: Record<string, string | null>
+  readonly code?: string
+  readonly body?: Uint8Array
+}
+
+const range = (value: string) => ({ range: value })
+const slice = (start: number, end: number) => blob.bytes.subarray(start, end)
+
+const ROWS: readonly Row[] = [
+  { row: 'V1', title: 'the base', request: ['GET', '/v2/'], status: 200 },
+  {
+    row: 'V1',
+    title: 'tags of an unknown repository',
+    request: ['GET', '/v2/x/tags/list'],
+    status: 404,
+    code: 'NAME_UNKNOWN',
+  },
+  {
+    row: 'V1',
+    title: 'referrers of an unknown repository',
+    request: ['GET', `/v2/x/referrers/${absent}`],
+    status: 200,
+    headers: { 'content-type': OCI_INDEX },
+  },
+  {
+    row: 'V2',
+    title: 'a missing blob',
+    request: ['GET', `/v2/a/b/blobs/${absent}`],
+    status: 404,
+    code: 'BLOB_UNKNOWN',
+  },
+  { row: 'V2', title: 'a missing blob, HEAD', request: ['HEAD', `/v2/a/b/blobs/${absent}`], status: 404 },
+  {
+    row: 'V2',
+    title: 'a missing tag',
+    request: ['GET', '/v2/a/b/manifests/nope'],
+    status: 404,
+    code: 'MANIFEST_UNKNOWN',
+  },
+  {
+    row: 'V2',
+    title: 'a missing manifest',
+    request: ['GET', `/v2/a/b/manifests/${absent}`],
+    status: 404,
+    code: 'MANIFEST_UNKNOWN',
+  },
+  {
+    row: 'V2',
+    title: 'a malformed digest',
+    request: ['GET', '/v2/a/b/blobs/sha256:12'],
+    status: 400,
+    code: 'DIGEST_INVALID',
+  },
+  {
+    row: 'V2',
+    title: 'a malformed digest in a push',
+    request: ['PUT', '/v2/a/b/manifests/sha256:12', {}, pulled.bytes],
+    status: 400,
+    code: 'DIGEST_INVALID',
+  },
+  {
+    row: 'V2',
+    title: 'referrers of a malformed digest',
+    request: ['GET', '/v2/a/b/referrers/sha256:12'],
+    status: 400,
+    code: 'DIGEST_INVALID',
+  },
+  {
+    row: 'V3',
+    title: 'POST only',
+    request: ['POST', `/v2/n/blobs/uploads/?digest=${big.descriptor.digest}`, {}, big.bytes],
+    status: 201,
+    headers: { location: `/v2/n/blobs/${big.descriptor.digest}` },
+  },
+  {
+    row: 'V3',
+    title: 'POST only, empty',
+    request: ['POST', `/v2/n/blobs/uploads/?digest=${empty.descriptor.digest}`],
+    status: 201,
+  },
+  {
+    row: 'V3',
+    title: 'POST only, sha512',
+    request: ['POST', `/v2/n/blobs/uploads/?digest=${wide.descriptor.digest}`, {}, wide.bytes],
+    status: 201,
+    headers: { 'docker-content-digest': wide.descriptor.digest },
+  },
+  {
+    row: 'V3',
+    title: 'an algorithm of another world',
+    request: ['POST', '/v2/n/blobs/uploads/?digest-algorithm=md5'],
+    status: 400,
+    code: 'UNSUPPORTED',
+  },
+  {
+    row: 'V6',
+    title: 'POST only, wrong digest',
+    request: ['POST', `/v2/n/blobs/uploads/?digest=${absent}`, {}, blob.bytes],
+    status: 400,
+    code: 'DIGEST_INVALID',
+  },
+  {
+    row: 'V6',
+    title: 'POST only, wrong length',
+    request: [
+      'POST',
+      `/v2/n/blobs/uploads/?digest=${blob.descriptor.digest}`,
+      { 'content-length': '5' },
+      blob.bytes,
+    ],
+    status: 400,
+    code: 'SIZE_INVALID',
+  },
+  {
+    row: 'V6',
+    title: 'POST only, unknown algorithm',
+    request: ['POST', '/v2/n/blobs/uploads/?digest=md5:00', {}, blob.bytes],
+    status: 400,
+    code: 'DIGEST_INVALID',
+  },
+  {
+    row: 'V7',
+    title: 'a mount',
+    request: ['POST', `/v2/m/blobs/uploads/?mount=${blob.descriptor.digest}&from=a/b`],
+    status: 201,
+    headers: { location: `/v2/m/blobs/${blob.descriptor.digest}` },
+  },
+  {
+    row: 'V7',
+    title: 'a mount from where it is not',
+    request: ['POST', `/v2/m/blobs/uploads/?mount=${absent}&from=a/b`],
+    status: 202,
+  },
+  {
+    row: 'V7',
+    title: 'a mount from nowhere',
+    request: ['POST', `/v2/m/blobs/uploads/?mount=${blob.descriptor.digest}`],
+    status: 202,
+  },
+  {
+    row: 'V9',
+    title: 'a whole blob',
+    request: ['GET', B],
+    status: 200,
+    headers: { 'content-length': '2048', 'docker-content-digest': blob.descriptor.digest },
+    body: blob.bytes,
+  },
+  {
+    row: 'V9',
+    title: 'the head of a blob',
+    request: ['HEAD', B],
+    status: 200,
+    headers: { 'content-length': '2048', 'accept-ranges': 'bytes' },
+    body: utf8(''),
+  },
+  {
+    row: 'V9',
+    title: 'a manifest',
+    request: ['GET', '/v2/a/b/manifests/v1'],
+    status: 200,
+    headers: {
+      'content-type': OCI_MANIFEST,
+      'content-length': String(pulled.bytes.byteLength),
+      'docker-content-digest': pulled.descriptor.digest,
+    },
+    body: pulled.bytes,
+  },
+  {
+    row: 'V9',
+    title: 'the head of a manifest',
+    request: ['HEAD', `/v2/a/b/manifests/${pulled.descriptor.digest}`],
+    status: 200,
+    headers: { 'content-length': String(pulled.bytes.byteLength) },
+    body: utf8(''),
+  },
+  {
+    row: 'V10',
+    title: '500-1499',
+    request: ['GET', B, range('bytes=500-1499')],
+    status: 206,
+    headers: { 'content-range': 'bytes 500-1499/2048', 'content-length': '1000' },
+    body: slice(500, 1500),
+  },
+  {
+    row: 'V10',
+    title: '500-',
+    request: ['GET', B, range('bytes=500-')],
+    status: 206,
+    headers: { 'content-range': 'bytes 500-2047/2048', 'content-length': '1548' },
+    body: slice(500, 2048),
+  },
+  {
+    row: 'V10',
+    title: '-500',
+    request: ['GET', B, range('bytes=-500')],
+    status: 206,
+    headers: { 'content-range': 'bytes 1548-2047/2048', 'content-length': '500' },
+    body: slice(1548, 2048),
+  },
+  {
+    row: 'V10',
+    title: '2000-5000',
+    request: ['GET', B, range('bytes=2000-5000')],
+    status: 206,
+    headers: { 'content-range': 'bytes 2000-2047/2048' },
+    body: slice(2000, 2048),
+  },
+  {
+    row: 'V10',
+    title: '500-0',
+    request: ['GET', B, range('bytes=500-0')],
+    status: 416,
+    headers: { 'content-range': 'bytes */2048' },
+  },
+  { row: 'V10', title: '5000-10000', request: ['GET', B, range('bytes=5000-10000')], status: 416 },
+  {
+    row: 'V10',
+    title: 'several ranges',
+    request: ['GET', B, range('bytes=0-1,4-5')],
+    status: 200,
+    body: blob.bytes,
+  },
+  {
+    row: 'V10',
+    title: 'a range of another version',
+    request: ['GET', B, { range: 'bytes=0-1', 'if-range': '"other"' }],
+    status: 200,
+  },
+  {
+    row: 'V11',
+    title: 'a body of another digest',
+    request: ['PUT', `/v2/a/b/manifests/${absent}`, { 'content-type': OCI_MANIFEST }, pulled.bytes],
+    status: 400,
+    code: 'DIGEST_INVALID',
+  },
+  {
+    row: 'V11',
+    title: 'a missing layer',
+    request: ['PUT', '/v2/a/b/manifests/x', { 'content-type': OCI_MANIFEST }, image().bytes],
+    status: 404,
+    code: 'MANIFEST_BLOB_UNKNOWN',
+  },
+  {
+    row: 'V11',
+    title: 'a missing child',
+    request: ['PUT', '/v2/a/b/manifests/x', { 'content-type': OCI_INDEX }, indexOf([image()]).bytes],
+    status: 404,
+    code: 'MANIFEST_BLOB_UNKNOWN',
+  },
+  {
+    row: 'V13',
+    title: 'tags',
+    request: ['GET', '/v2/a/b/tags/list'],
+    status: 200,
+    body: json({ name: 'a/b', tags: ['v1'] }),
+  },
+  {
+    row: 'V14',
+    title: 'a delete that is not allowed',
+    request: ['DELETE', B],
+    status: 405,
+    code: 'UNSUPPORTED',
+  },
+  {
+    row: 'V14',
+    title: 'a tag delete that is not allowed',
+    request: ['DELETE', '/v2/a/b/manifests/v1'],
+    status: 405,
+    code: 'UNSUPPORTED',
+  },
+  {
+    row: 'S7',
+    title: 'a manifest that is also an index',
+    request: [
+      'PUT',
+      '/v2/a/b/manifests/x',
+      { 'content-type': OCI_MANIFEST },
+      json({ ...JSON.parse(new TextDecoder().decode(pulled.bytes)), manifests: [] }),
+    ],
+    status: 400,
+    code: 'MANIFEST_INVALID',
+  },
+  {
+    row: 'S7',
+    title: 'a manifest sent as an index',
+    request: ['PUT', '/v2/a/b/manifests/x', { 'content-type': OCI_INDEX }, pulled.bytes],
+    status: 400,
+    code: 'MANIFEST_INVALID',
+  },
+  {
+    row: 'S7',
+    title: 'a manifest of no type',
+    request: ['PUT', '/v2/a/b/manifests/x', { 'content-type': 'text/plain' }, pulled.bytes],
+    status: 400,
+    code: 'MANIFEST_INVALID',
+  },
+  {
+    row: 'S8',
+    title: 'a digest that climbs',
+    request: ['GET', '/v2/a/b/blobs/sha256:..%2f..%2fx'],
+    status: 400,
+    code: 'DIGEST_INVALID',
+  },
+  {
+    row: 'S8',
+    title: 'upper-case hexadecimal',
+    request: ['GET', B.toUpperCase().replace('/V2/A/B/BLOBS/SHA256', '/v2/a/b/blobs/sha256')],
+    status: 400,
+    code: 'DIGEST_INVALID',
+  },
+  {
+    row: 'S11',
+    title: 'a repository that climbs',
+    request: ['GET', '/v2/a/%2e%2e%2fb/tags/list'],
+    status: 400,
+    code: 'NAME_INVALID',
+  },
+  {
+    row: 'S11',
+    title: 'a repository in upper case',
+    request: ['GET', '/v2/A/tags/list'],
+    status: 400,
+    code: 'NAME_INVALID',
+  },
+  {
+    row: 'S11',
+    title: 'a repository with an empty part',
+    request: ['GET', '/v2/a//b/tags/list'],
+    status: 400,
+    code: 'NAME_INVALID',
+  },
+  {
+    row: 'S11',
+    title: 'a repository too long',
+    request: ['GET', `/v2/${'a'.repeat(256)}/tags/list`],
+    status: 400,
+    code: 'NAME_INVALID',
+  },
+  { row: 'S11', title: 'no such endpoint', request: ['GET', '/v1/a/tags/list'], status: 404 },
+  { row: 'S11', title: 'no such list', request: ['GET', '/v2/a/b/tags/other'], status: 404 },
+  {
+    row: 'S17',
+    title: 'another repository’s blob',
+    request: ['GET', `/v2/z/blobs/${blob.descriptor.digest}`],
+    status: 404,
+    code: 'BLOB_UNKNOWN',
+  },
+  {
+    row: 'S17',
+    title: 'n that is negative',
+    request: ['GET', '/v2/a/b/tags/list?n=-1'],
+    status: 400,
+    code: 'PAGINATION_NUMBER_INVALID',
+  },
+  {
+    row: 'S17',
+    title: 'n that is no number',
+    request: ['GET', '/v2/a/b/tags/list?n=NaN'],
+    status: 400,
+    code: 'PAGINATION_NUMBER_INVALID',
+  },
+  {
+    row: 'S17',
+    title: 'n that is huge',
+    request: ['GET', `/v2/a/b/tags/list?n=${'9'.repeat(400)}`],
+    status: 200,
+  },
+  {
+    row: 'S17',
+    title: 'a manifest above the limit, announced',
+    request: [
+      'PUT',
+      '/v2/a/b/manifests/x',
+      { 'content-type': OCI_MANIFEST, 'content-length': '4194305' },
+      utf8('{'),
+    ],
+    status: 413,
+    code: 'SIZE_INVALID',
+  },
+  {
+    row: 'S17',
+    title: 'a manifest above the limit',
+    request: ['PUT', '/v2/a/b/manifests/x', { 'content-type': OCI_MANIFEST }, noise(4194305)],
+    status: 413,
+    code: 'SIZE_INVALID',
+  },
+  {
+    row: 'S17',
+    title: 'a length that is none',
+    request: ['PUT', '/v2/a/b/manifests/x', { 'content-length': 'x' }, utf8('{')],
+    status: 400,
+    code: 'SIZE_INVALID',
+  },
+  {
+    row: 'S17',
+    title: 'a bad tag',
+    request: ['PUT', '/v2/a/b/manifests/-x', {}, utf8('{')],
+    status: 400,
+    code: 'TAG_INVALID',
+  },
+  {
+    row: 'S17',
+    title: 'an unknown upload',
+    request: ['PATCH', '/v2/a/b/blobs/uploads/123', {}, utf8('x')],
+    status: 404,
+    code: 'BLOB_UPLOAD_UNKNOWN',
+  },
+  {
+    row: 'S17',
+    title: 'an unknown method',
+    request: ['POST', '/v2/a/b/tags/list'],
+    status: 405,
+    code: 'UNSUPPORTED',
+  },
+]
+
+t.test('answers as the distribution-spec says', async (t) => {
+  const client = caller(memoryHandler())
+  await client.putImage('a/b', 'v1', pulled)
+  for (const { row, title, request, status, headers = {}, code, body } of ROWS) {
+    const [method, path, sent = {}, payload] = request
+    const response = await client.call(method, path, { headers: sent, ...(payload ? { body: payload } : {}) })
+    const name = `${row} ${title}`
+    t.equal(response.status, status, name)
+    for (const [key, value] of Object.entries(headers))
+      t.equal(response.headers.get(key), value, `${name}: ${key}`)
+    if (code !== undefined) t.equal(await codeOf(response), code, `${name}: code`)
+    else if (body !== undefined) {
+      t.equal(digestOf(new Uint8Array(await response.arrayBuffer())), digestOf(body), `${name}: body`)
+    }
+  }
+})
+
+t.test('V3 V4: uploads in a stream and in chunks, in order only', async (t) => {
+  const { call } = caller(memoryHandler())
+  for (const { descriptor, bytes } of [content(noise(900)), content(noise(900), 'x/y', 'sha512')]) {
+    const begun = await call('POST', '/v2/r/blobs/uploads/')
+    t.equal(begun.status, 202)
+    const where = begun.headers.get('location') ?? ''
+    const chunk = (method: string, path: string, start: number, end: number) =>
+      call(method, path, {
+        body: bytes.subarray(start, end),
+        headers: { 'content-range': `${start}-${end - 1}`, 'content-length': String(end - start) },
+      })
+
+    const early = await chunk('PATCH', where, 300, 600)
+    t.equal(early.status, 416, 'a chunk that skips ahead')
+    t.equal(early.headers.get('location'), where)
+    t.equal((await call('GET', where)).headers.get('range'), '0-0', 'and nothing was taken')
+
+    const first = await chunk('PATCH', where, 0, 300)
+    t.equal(first.status, 202)
+    t.equal(first.headers.get('range'), '0-299')
+    t.equal((await chunk('PATCH', where, 0, 300)).status, 416, 'the same chunk again')
+    t.equal(
+      (await chunk('PUT', `${where}?digest=${descriptor.digest}`, 600, 900)).status,
+      416,
+      'a last chunk too early',
+    )
+    const status = await call('GET', where)
+    t.equal(status.status, 204)
+    t.equal(status.headers.get('range'), '0-299')
+    t.equal(
+      (await call('PATCH', where, { body: bytes.subarray(300, 600) })).headers.get('range'),
+      '0-599',
+      'a stream goes on',
+    )
+    const wrong = { 'content-range': '600-899', 'content-length': '7' }
+    t.equal(
+      await codeOf(await call('PATCH', where, { body: bytes.subarray(600), headers: wrong })),
+      'SIZE_INVALID',
+    )
+    t.equal(
+      (await call('PATCH', where, { body: utf8('x'), headers: { 'content-range': 'nonsense' } })).status,
+      416,
+    )
+    const done = await chunk('PUT', `${where}?digest=${descriptor.digest}`, 600, 900)
+    t.equal(done.status, 201)
+    t.equal(done.headers.get('docker-content-digest'), descriptor.digest)
+    const got = await call('GET', done.headers.get('location') ?? '')
+    t.equal(digestOf(new Uint8Array(await got.arrayBuffer())), digestOf(bytes), 'V8: the location is right')
+    t.equal((await call('GET', where)).status, 404, 'the upload is over')
+  }
+})
+
+t.test('V5 V6: uploads are cancelled, expire, and store nothing under a wrong digest', async (t) => {
+  let now = 0
+  const { call, putBlob } = caller(
+    memoryHandler({ now: () => now, limits: { uploadIdleMs: 1000, uploads: 2 } }),
+  )
+  const start = async (): Promise<string> =>
+    (await call('POST', '/v2/r/blobs/uploads/')).headers.get('location') ?? ''
+
+  const cancelled = await start()
+  t.equal((await call('DELETE', cancelled)).status, 204)
+  t.equal((await call('DELETE', cancelled)).status, 404)
+
+  const forgotten = await start()
+  now = 900
+  t.equal((await call('GET', forgotten)).status, 204, 'a question keeps it alive')
+  now = 1901
+  t.equal((await call('PATCH', forgotten, { body: utf8('x') })).status, 404)
+
+  await start()
+  await start()
+  const third = await call('POST', '/v2/r/blobs/uploads/')
+  t.equal(third.status, 429, 'one too many')
+  t.ok(third.headers.get('retry-after'))
+  now += 1001
+  const bad = await putBlob('r', utf8('abc'), absent)
+  t.equal(bad.status, 400, 'the forgotten ones made room')
+  t.equal(await codeOf(bad), 'DIGEST_INVALID')
+  t.equal((await call('HEAD', `/v2/r/blobs/${digestOf(utf8('abc'))}`)).status, 404)
+
+  const where = await start()
+  t.equal((await call('PUT', where, { body: utf8('abc') })).status, 400, 'no digest at all')
+  t.equal(
+    (await call('PUT', `${where}?digest=${digestOf(utf8('abc'))}`, { body: utf8('abc') })).status,
+    201,
+    'which did no harm',
+  )
+})
+
+t.test('S17: an upload has one writer, one repository and a largest size', async (t) => {
+  const { call } = caller(memoryHandler({ limits: { blobBytes: 10 } }))
+  const where = (await call('POST', '/v2/r/blobs/uploads/')).headers.get('location') ?? ''
+  let finish = (): void => undefined
+  const held = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(utf8('abc'))
+      finish = () => controller.close()
+    },
+  })
+  const slow = call('PATCH', where, { body: held })
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  t.equal((await call('PATCH', where, { body: utf8('x') })).status, 416, 'a second writer')
+  finish()
+  t.equal((await slow).headers.get('range'), '0-2')
+  t.equal(
+    (await call('PATCH', where.replace('/r/', '/s/'), { body: utf8('x') })).status,
+    404,
+    'of another repository',
+  )
+  t.equal((await call('PATCH', where, { body: utf8('12345678') })).status, 413)
+})
+
+t.test('V11: takes every kind of manifest by tag and digest, and gives back its bytes', async (t) => {
+  const nondistributable = {
+    ...describe('application/vnd.oci.image.layer.nondistributable.v1.tar', noise(10)),
+    urls: ['https://example.com/layer'],
+  }
+  const emptyJson = content(utf8('{}'), 'application/vnd.oci.empty.v1+json')
+  const base = image()
+  const artifact = { ...image([]), blobs: [emptyJson] }
+  const manifests = {
+    image: base,
+    'without layers': image([]),
+    'with a subject that is missing': image([noise(5)], { subject: describe(OCI_MANIFEST, utf8('gone')) }),
+    'with a layer that may not be copied': {
+      ...content(
+        json({
+          schemaVersion: 2,
+          mediaType: OCI_MANIFEST,
+          config: base.blobs[0]?.descriptor,
+          layers: [nondistributable],
+        }),
+        OCI_MANIFEST,
+      ),
+      blobs: base.blobs,
+    },
+    artifact: {
+      ...artifact,
+      ...content(
+        json({
+          schemaVersion: 2,
+          mediaType: OCI_MANIFEST,
+          artifactType: 'application/x',
+          config: emptyJson.descriptor,
+          layers: [emptyJson.descriptor],
+        }),
+        OCI_MANIFEST,
+      ),
+    },
+    'with data': image([], { subject: { ...emptyJson.descriptor, data: 'e30=' } }),
+    'with fields of its own': image([], { 'org.example': { nested: [1, { deep: true }] } }),
+    'without mediaType': {
+      ...content(json({ schemaVersion: 2, config: base.blobs[0]?.descriptor, layers: [] }), OCI_MANIFEST),
+      blobs: base.blobs,
+    },
+    index: { ...indexOf([base]), blobs: [] },
+    'empty index': { ...indexOf([]), blobs: [] },
+    'nested index': { ...indexOf([indexOf([])]), blobs: [] },
+    'artifact index': { ...indexOf([base], { artifactType: 'application/y' }), blobs: [] },
+  }
+  const client = caller(memoryHandler())
+  for (const [name, pushed] of Object.entries(manifests)) {
+    const { digest } = pushed.descriptor
+    const byTag = await client.putImage('r', 'tag', pushed)
+    t.equal(byTag.status, 201, name)
+    t.equal(byTag.headers.get('docker-content-digest'), digest, name)
+    t.equal((await client.putManifest('r', digest, pushed)).status, 201, `${name}, by digest`)
+    for (const where of ['/v2/r/manifests/tag', byTag.headers.get('location') ?? '']) {
+      const got = await client.call('GET', where)
+      t.equal(digestOf(new Uint8Array(await got.arrayBuffer())), digest, `${name}: ${where}`)
+      t.equal(got.headers.get('content-type'), pushed.descriptor.mediaType)
+    }
+  }
+  const wide = content(base.bytes, OCI_MANIFEST, 'sha512')
+  const put = await client.putManifest('r', wide.descriptor.digest, wide)
+  t.equal(put.headers.get('docker-content-digest'), wide.descriptor.digest, 'sha512')
+  t.equal(
+    (await client.call('GET', put.headers.get('location') ?? '')).headers.get('docker-content-digest'),
+    wide.descriptor.digest,
+  )
+  t.equal(
+    (await caller(memoryHandler({ allowMissing: true })).putManifest('r', 'x', base)).status,
+    201,
+    'sparse by option',
+  )
+})
+
+t.test('V12: lists referrers with type and annotations, filtered, in pages', async (t) => {
+  const client = caller(memoryHandler({ allowDelete: true }))
+  const subject = image()
+  await client.putImage('r', 'subject', subject)
+  const referrers = [
+    image([], {
+      subject: subject.descriptor,
+      artifactType: 'application/sbom',
+      annotations: { made: 'here' },
+    }),
+    image([], { subject: subject.descriptor, annotations: { n: '2' } }),
+    { ...indexOf([], { subject: subject.descriptor }), blobs: [] },
+  ]
+  for (const referrer of referrers) {
+    const put = await client.putImage('r', referrer.descriptor.digest, referrer)
+    t.equal(put.headers.get('oci-subject'), subject.descriptor.digest)
+  }
+  const list = async (query = '') => {
+    const response = await client.call('GET', `/v2/r/referrers/${subject.descriptor.digest}${query}`)
+    const body = (await response.json()) as { manifests: { digest: string }[] }
+    return { response, manifests: body.manifests.toSorted((a, b) => (a.digest < b.digest ? -1 : 1)) }
+  }
+  const types = ['application/sbom', 'application/vnd.oci.image.config.v1+json', undefined]
+  const annotations = [{ made: 'here' }, { n: '2' }, undefined]
+  const expected = referrers.map(({ descriptor }, at) => ({
+    ...descriptor,
+    ...(types[at] === undefined ? {} : { artifactType: types[at] }),
+    ...(annotations[at] === undefined ? {} : { annotations: annotations[at] }),
+  }))
+  const all = await list()
+  t.strictSame(
+    all.manifests,
+    expected.toSorted((a, b) => (a.digest < b.digest ? -1 : 1)),
+  )
+  t.equal(all.response.headers.get('oci-filters-applied'), null)
+
+  const filtered = await list('?artifactType=application/sbom')
+  t.strictSame(filtered.manifests, [expected[0]])
+  t.equal(filtered.response.headers.get('oci-filters-applied'), 'artifactType')
+
+  const page = await list('?n=2')
+  t.equal(page.manifests.length, 2)
+  const [, next = ''] = /^<(.*)>; rel="next"$/.exec(page.response.headers.get('link') ?? '') ?? []
+  const rest = (await (await client.call('GET', next)).json()) as { manifests: unknown[] }
+  t.equal(rest.manifests.length, 1)
+
+  const tagged = image([], { annotations: { listed: 'by hand' } })
+  await client.putImage('r', tagged.descriptor.digest, tagged)
+  await client.putManifest('r', subject.descriptor.digest.replace(':', '-'), indexOf([tagged]))
+  t.equal((await list()).manifests.length, 4, 'also what was listed under the tag')
+
+  await client.call('DELETE', `/v2/r/manifests/${referrers[0]?.descriptor.digest}`)
+  t.equal((await list()).manifests.length, 3, 'V14: a deleted one is gone')
+})
+
+t.test('V13: lists tags in order, in pages', async (t) => {
+  const client = caller(memoryHandler())
+  const pushed = image()
+  const names = ['b', 'a', 'B', 'a1', '_x', '10', '9', 'z'.repeat(128)]
+  for (const name of names) await client.putImage('r', name, pushed)
+  const sorted = names.toSorted()
+  const tags = async (query: string) => {
+    const response = await client.call('GET', `/v2/r/tags/list${query}`)
+    return { tags: ((await response.json()) as { tags: string[] }).tags, link: response.headers.get('link') }
+  }
+  t.strictSame(await tags(''), { tags: sorted, link: null })
+  t.strictSame(await tags('?n=0'), { tags: [], link: null })
+  t.strictSame((await tags('?n=2')).tags, sorted.slice(0, 2))
+  t.strictSame(
+    (await tags('?last=B')).tags,
+    sorted.filter((tag) => tag > 'B'),
+  )
+  const walked: string[] = []
+  for (let link: string | null = '</v2/r/tags/list?n=3>'; link !== null;) {
+    const query: string = /\?[^>]*/.exec(link)?.[0] ?? ''
+    const page = await tags(query)
+    walked.push(...page.tags)
+    link = page.link
+  }
+  t.strictSame(walked, sorted)
+})
+
+t.test('pages of any list put together are the list', async (t) => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(fc.string(), { maxLength: 30 }),
+      fc.integer({ min: 1, max: 7 }),
+      (words, n) => {
+        const keys = words.toSorted()
+        const seen: string[] = []
+        for (let path: string | undefined = `/list?n=${n}`; path !== undefined;) {
+          const page = cutPage(keys, new URL(path, 'http://registry.test'), 5)
+          seen.push(...page.entries)
+          path = /^<(.*)>/.exec(page.headers['Link'] ?? '')?.[1]
+        }
+        return seen.length === keys.length && seen.every((key, at) => key === keys[at])
+      },
+    ),
+    { numRuns: 50 },
+  )
+})
+
+t.test('a range lies inside the body, or is none', async (t) => {
+  fc.assert(
+    fc.property(
+      fc.nat(100),
+      fc.nat(150),
+      fc.nat(150),
+      fc.constantFrom('ab', 'a', 'b'),
+      (size, a, b, form) => {
+        const text = { ab: `bytes=${a}-${b}`, a: `bytes=${a}-`, b: `bytes=-${b}` }[form]
+        const range = parseRange(text, size)
+        if (range === 'unsatisfiable') return
+        t.ok(range !== undefined && 0 <= range.start && range.start < range.end && range.end <= size, text)
+      },
+    ),
+  )
+  t.equal(parseRange('lines=1-2', 10), undefined)
+  t.equal(parseRange(null, 10), undefined)
+})
+
+t.test('V14: deletes at once, and a manifest takes its tags along', async (t) => {
+  const client = caller(memoryHandler({ allowDelete: true }))
+  const pushed = image()
+  const other = image()
+  for (const tag of ['one', 'two']) await client.putImage('r', tag, pushed)
+  await client.putImage('r', 'three', other)
+  t.equal((await client.call('DELETE', '/v2/r/manifests/one')).status, 202)
+  t.equal((await client.call('GET', '/v2/r/manifests/one')).status, 404)
+  t.equal((await client.call('DELETE', '/v2/r/manifests/one')).status, 404)
+  const path = `/v2/r/manifests/${pushed.descriptor.digest}`
+  t.equal((await client.call('GET', path)).status, 200, 'the manifest outlives its tag')
+  t.equal((await client.call('DELETE', path)).status, 202)
+  t.equal((await client.call('GET', '/v2/r/manifests/two')).status, 404)
+  t.equal((await client.call('DELETE', path)).status, 404)
+  t.strictSame(((await (await client.call('GET', '/v2/r/tags/list')).json()) as { tags: unknown }).tags, [
+    'three',
+  ])
+  const layer = `/v2/r/blobs/${pushed.blobs[1]?.descriptor.digest}`
+  t.equal((await client.call('DELETE', layer)).status, 202)
+  t.equal((await client.call('HEAD', layer)).status, 404)
+  t.equal((await client.call('DELETE', layer)).status, 404)
+})
+
+t.test('V15: one push sets many tags, and says which', async (t) => {
+  const { url } = await startRegistry(t)
+  const pushed = image([])
+  const config = pushed.blobs[0]!
+  await fetch(`${url}/v2/r/blobs/uploads/?digest=${config.descriptor.digest}`, {
+    method: 'POST',
+    body: config.bytes,
+  })
+  const tags = Array.from({ length: 12 }, (_, at) => `t${at}`)
+  const query = tags.map((tag) => `tag=${tag}`).join('&')
+  const lines = await new Promise<string[]>((resolve, reject) => {
+    const sent = httpRequest(
+      `${url}/v2/r/manifests/${pushed.descriptor.digest}?${query}`,
+      { method: 'PUT', headers: { 'content-type': OCI_MANIFEST } },
+      (response) => {
+        response.resume()
+        resolve(response.headersDistinct['oci-tag'] ?? [])
+      },
+    )
+    sent.on('error', reject).end(pushed.bytes)
+  })
+  t.strictSame(lines, tags)
+  t.equal((await fetch(`${url}/v2/r/manifests/t11`)).status, 200)
+  const many = Array.from({ length: 33 }, (_, at) => `tag=t${at}`).join('&')
+  const put = { method: 'PUT', body: pushed.bytes, headers: { 'content-type': OCI_MANIFEST } }
+  t.equal((await fetch(`${url}/v2/r/manifests/${pushed.descriptor.digest}?${many}`, put)).status, 414)
+})
+
+t.test('a tag moves only from where its writer thinks it is', async (t) => {
+  const client = caller(memoryHandler())
+  const [first, second] = [image(), image()]
+  await client.putImage('r', 'tag', first)
+  for (const blob of second.blobs) await client.putBlob('r', blob.bytes, blob.descriptor.digest)
+  const put = (headers: Record<string, string>) =>
+    client.call('PUT', '/v2/r/manifests/tag', {
+      body: second.bytes,
+      headers: { 'content-type': OCI_MANIFEST, ...headers },
+    })
+  t.equal((await put({ 'if-match': `"${absent}"` })).status, 412)
+  t.equal((await put({ 'if-none-match': '*' })).status, 412)
+  const etag = (await client.call('HEAD', '/v2/r/manifests/tag')).headers.get('etag') ?? ''
+  t.equal((await put({ 'if-match': etag })).status, 201)
+})
+
+t.test('V17: a repository is what was pushed to it; switches and the hook are obeyed', async (t) => {
+  const { blobs, refs } = createMemoryStore()
+  const pushed = image()
+  const client = caller(createRegistryHandler({ blobs, refs }))
+  await client.putImage('team/one', 'v1', pushed)
+  t.equal(await blobs.delete(pushed.blobs[1]!.descriptor.digest), true)
+  t.equal(
+    (await client.call('HEAD', `/v2/team/one/blobs/${pushed.blobs[1]?.descriptor.digest}`)).status,
+    404,
+    'lost by the store',
+  )
+
+  const readOnly = caller(createRegistryHandler({ blobs, refs, readOnly: true }))
+  t.equal((await readOnly.call('GET', '/v2/team/one/manifests/v1')).status, 200)
+  for (const [method, path] of [
+    ['POST', '/v2/team/one/blobs/uploads/'],
+    ['PUT', '/v2/team/one/manifests/v2'],
+    ['DELETE', '/v2/team/one/manifests/v1'],
+  ] as const) {
+    t.equal((await readOnly.call(method, path)).status, 405, `read-only: ${method}`)
+  }
+
+  const asked: unknown[] = []
+  const guarded = caller(
+    createRegistryHandler({
+      blobs,
+      refs,
+      authorize: async (access) => {
+        asked.push(access)
+        return access.repository === 'team/one' ? new Response(null, { status: 401 }) : undefined
+      },
+    }),
+  )
+  t.equal((await guarded.call('GET', '/v2/team/one/tags/list')).status, 401)
+  const config = pushed.blobs[0]?.descriptor.digest
+  const mount = await guarded.call('POST', `/v2/team/two/blobs/uploads/?mount=${config}&from=team/one`)
+  t.equal(mount.status, 202, 'S17: a mount of what the caller may not read')
+  t.strictSame(asked, [
+    { repository: 'team/one', action: 'pull' },
+    { repository: 'team/two', action: 'push' },
+    { repository: 'team/one', action: 'pull' },
+  ])
+})
+
+t.test('what fails inside is told to the owner, and not to the caller', async (t) => {
+  const { blobs, refs } = createMemoryStore()
+  const errors: unknown[] = []
+  const failure = new Error('secret path')
+  const { call } = caller(
+    createRegistryHandler({
+      blobs: { ...blobs, ingest: () => Promise.reject(failure) },
+      refs,
+      onError: (error) => errors.push(error),
+    }),
+  )
+  const response = await call('POST', '/v2/r/blobs/uploads/')
+  t.equal(response.status, 500)
+  t.notMatch(await response.text(), /secret/)
+  t.strictSame(errors, [failure])
+})
+
+t.test('keeps what it has in a directory', async (t) => {
+  const directory = t.testdir()
+  const pushed = image([noise(100_000)])
+  const first = await createLocalStore({ directory })
+  const before = caller(createRegistryHandler({ blobs: first.blobs, refs: first.refs }))
+  t.equal((await before.putImage('deep/er/name', 'Tag', pushed)).status, 201)
+  const wide = content(noise(70), 'x/y', 'sha512')
+  t.equal((await before.putBlob('deep/er/name', wide.bytes, wide.descriptor.digest)).status, 201)
+  const second = await createLocalStore({ directory })
+  const after = caller(createRegistryHandler({ blobs: second.blobs, refs: second.refs }))
+  const got = await after.call('GET', '/v2/deep/er/name/manifests/Tag')
+  t.equal(digestOf(new Uint8Array(await got.arrayBuffer())), pushed.descriptor.digest)
+  const layer = await after.call('GET', `/v2/deep/er/name/blobs/${pushed.blobs[1]?.descriptor.digest}`)
+  t.equal((await layer.arrayBuffer()).byteLength, 100_000)
+  t.equal(
+    (await after.call('HEAD', `/v2/deep/er/name/blobs/${wide.descriptor.digest}`)).status,
+    200,
+    'sha512',
+  )
+})
+
+t.test('listen', async (t) => {
+  t.test('says when a port is taken', async (t) => {
+    const { port } = await startRegistry(t)
+    await t.rejects(listen(memoryHandler(), { port }), { name: 'RegistryError', code: 'ERR_REGISTRY_LISTEN' })
+  })
+
+  t.test('streams both ways and closes twice', async (t) => {
+    const server = await startRegistry(t)
+    const { bytes, descriptor } = content(noise(3_000_000))
+    const post = await fetch(`${server.url}/v2/r/blobs/uploads/?digest=${descriptor.digest}`, {
+      method: 'POST',
+      body: bytes,
+    })
+    t.equal(post.status, 201)
+    t.equal(post.headers.get('docker-distribution-api-version'), 'registry/2.0')
+    const got = await fetch(new URL(post.headers.get('location') ?? '', server.url))
+    t.equal(digestOf(new Uint8Array(await got.arrayBuffer())), descriptor.digest)
+    await server.close()
+    await server.close()
+  })
+
+  t.test('answers an endless body and then ends it', async (t) => {
+    const server = await startRegistry(t)
+    let sent = 0
+    const status = await new Promise<number>((resolve, reject) => {
+      const request = httpRequest(`${server.url}/v2/r/manifests/x`, {
+        method: 'PUT',
+        headers: { 'content-type': OCI_MANIFEST },
+      })
+      request.on('response', (response) => resolve(response.statusCode ?? 0))
+      request.on('error', reject)
+      const pump = (): void => {
+        while (!request.destroyed && sent < 64e6 && request.write(noise(65_536))) sent += 65_536
+        request.once('drain', pump)
+      }
+      pump()
+      t.teardown(() => request.destroy())
+    })
+    t.equal(status, 413)
+  })
+
+  t.test('a slow sender does not stay, and its upload can be resumed', async (t) => {
+    const server = await listen(memoryHandler(), { idleTimeoutMs: 150 })
+    t.teardown(() => server.close())
+    const begun = await fetch(`${server.url}/v2/r/blobs/uploads/`, { method: 'POST' })
+    const where = new URL(begun.headers.get('location') ?? '', server.url)
+    await new Promise((resolve) => {
+      const socket = connect(server.port, '127.0.0.1')
+      socket.on('close', resolve).on('error', () => undefined)
+      socket.write(`PATCH ${where.pathname} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc`)
+    })
+    t.equal((await fetch(where)).headers.get('range'), '0-2')
+  })
+
+  t.test('refuses what is no path', async (t) => {
+    const { port } = await startRegistry(t)
+    const reply = await new Promise<string>((resolve) => {
+      const socket = connect(port, '127.0.0.1')
+      socket.once('data', (data) => resolve(String(data)))
+      socket.end('GET http://elsewhere/v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    })
+    t.match(reply, /^HTTP\/1\.1 400/)
+  })
+})
