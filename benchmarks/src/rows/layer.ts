@@ -76,7 +76,7 @@ export const layerGzip: Benchmark = {
     const theirs = `${TAR} | tee >(openssl dgst -sha256 >/dev/null) | pigz -6 -p2 | tee "$3" | openssl dgst -sha256`
     const hash = 'openssl dgst -sha256 -r | sed "s/^/sha256:/; s/ .*//"'
     const digests = runShell(ours, tree, script, output)
-    agree(digests, runShell(`gzip -dc "$3" | ${hash}; ${hash} <"$3"`, tree, script, output))
+    agree(digests, runShell(`gzip -dc <"$3" | ${hash}; ${hash} <"$3"`, tree, script, output))
     return shellContest(ours, theirs, tree, script, output)
   },
 }

@@ -7,16 +7,69 @@ import { digestFile } from '@varve/digest/node'
 import { bytesSource, digestOf, hexOf, readAll } from '@varve/digest'
 import t from 'tap'
 import { createLocalStore } from '../src/local.ts'
-import { INCREMENTS, SHARED } from './fixtures/worker.ts'
+import { INCREMENTS, SHARED } from './fixtures/shared.ts'
 
 const WORKER = fileURLToPath(new URL('./fixtures/worker.ts', import.meta.url))
 
+// Starting a process that understands TypeScript takes seconds, so all tests use the same few.
+t.setTimeout(180_000)
+const WORKERS = 4
+const workers: ChildProcess[] = []
+
+t.before(async () => {
+  for (let number = 0; number < WORKERS; number += 1) workers.push(fork(WORKER))
+  await Promise.all(workers.map((worker) => once(worker, 'message')))
+})
+t.teardown(() => workers.forEach((worker) => worker.kill('SIGKILL')))
+
+t.test('many processes increment one ref, and no increment is lost', async (t) => {
+  const directory = t.testdir()
+  t.strictSame(await answers({ directory, job: 'count' }), ['counted', 'counted', 'counted', 'counted'])
+  const { refs } = await createLocalStore({ directory })
+  t.equal(new TextDecoder().decode(await refs.read('count')), String(WORKERS * INCREMENTS))
+  t.strictSame(readdirSync(join(directory, 'ingest')), [], 'no temporary file is left')
+  t.strictSame(readdirSync(join(directory, 'refs')), ['count'], 'no lock is left')
+})
+
+t.test('many processes put, read and heal one digest, and nobody reads wrong bytes', async (t) => {
+  const directory = t.testdir()
+  const results = answers<Record<string, number>>({ directory, job: 'share' })
+
+  await createLocalStore({ directory })
+  const path = join(directory, 'blobs', 'sha256', hexOf(digestOf(SHARED)))
+  const vandalism = new AbortController()
+  const vandal = (async () => {
+    for (let round = 0; !vandalism.signal.aborted; round += 1) {
+      const damaged = SHARED.slice(0, SHARED.byteLength - (round % 2))
+      damaged[round % 1000] = 0
+      writeFileSync(join(directory, 'damaged'), damaged)
+      renameSync(join(directory, 'damaged'), path)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  })()
+  const counts = await results
+  vandalism.abort()
+  await vandal
+  t.ok(
+    counts.every((count) => count['wrong'] === undefined),
+    JSON.stringify(counts),
+  )
+  t.ok(
+    counts.some((count) => (count['healed'] ?? 0) > 0),
+    'some put healed',
+  )
+
+  const { blobs } = await createLocalStore({ directory })
+  t.match(await blobs.put(digestOf(SHARED), bytesSource(SHARED)), /existed|healed|stored/)
+  const bytes = await readAll((await blobs.get(digestOf(SHARED)))!.open(), SHARED.byteLength)
+  t.equal(digestOf(bytes), digestOf(SHARED))
+})
+
 t.test('processes that are killed at any time leave a store that is right and usable', async (t) => {
   const directory = t.testdir()
-  const workers = await started(directory, 'churn', 5)
-  for (const worker of workers) worker.send('go')
+  for (const worker of workers) worker.send({ directory, job: 'churn' })
   for (const worker of workers) {
-    await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 150))
+    await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 300))
     const ended = once(worker, 'exit')
     worker.kill('SIGKILL')
     await ended
@@ -53,58 +106,16 @@ t.test('processes that are killed at any time leave a store that is right and us
   await store.refs.update('count', () => new TextEncoder().encode('0'))
 })
 
-t.test('many processes put, read and heal one digest, and nobody reads wrong bytes', async (t) => {
-  const directory = t.testdir()
-  const workers = await started(directory, 'share', 4)
-  const results = workers.map(async (worker) => (await once(worker, 'message'))[0] as Record<string, number>)
-  const exits = workers.map(async (worker) => (await once(worker, 'exit'))[0] as number)
-  for (const worker of workers) worker.send('go')
-
-  const path = join(directory, 'blobs', 'sha256', hexOf(digestOf(SHARED)))
-  let running = true
-  const vandal = (async () => {
-    for (let round = 0; running; round += 1) {
-      const damaged = SHARED.slice(0, SHARED.byteLength - (round % 2))
-      damaged[round % 1000] = 0
-      writeFileSync(join(directory, 'damaged'), damaged)
-      renameSync(join(directory, 'damaged'), path)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-  })()
-  const counts = await Promise.all(results)
-  t.strictSame(await Promise.all(exits), [0, 0, 0, 0])
-  running = false
-  await vandal
-  t.ok(
-    counts.every((count) => count['wrong'] === undefined),
-    JSON.stringify(counts),
+/** Gives every process the same task, and waits for what they say. */
+async function answers<Answer>(task: {
+  readonly directory: string
+  readonly job: string
+}): Promise<Answer[]> {
+  return Promise.all(
+    workers.map(async (worker) => {
+      const answer = once(worker, 'message')
+      worker.send(task)
+      return (await answer)[0] as Answer
+    }),
   )
-  t.ok(
-    counts.some((count) => (count['healed'] ?? 0) > 0),
-    'some put healed',
-  )
-
-  const { blobs } = await createLocalStore({ directory })
-  t.match(await blobs.put(digestOf(SHARED), bytesSource(SHARED)), /existed|healed|stored/)
-  const bytes = await readAll((await blobs.get(digestOf(SHARED)))!.open(), SHARED.byteLength)
-  t.equal(digestOf(bytes), digestOf(SHARED))
-})
-
-t.test('many processes increment one ref, and no increment is lost', async (t) => {
-  const directory = t.testdir()
-  const workers = await started(directory, 'count', 4)
-  const exits = workers.map(async (worker) => (await once(worker, 'exit'))[0] as number)
-  for (const worker of workers) worker.send('go')
-  t.strictSame(await Promise.all(exits), [0, 0, 0, 0])
-  const { refs } = await createLocalStore({ directory })
-  t.equal(new TextDecoder().decode(await refs.read('count')), String(4 * INCREMENTS))
-  t.strictSame(readdirSync(join(directory, 'ingest')), [], 'no temporary file is left')
-  t.strictSame(readdirSync(join(directory, 'refs')), ['count'], 'no lock is left')
-})
-
-/** Processes that have opened the store, all at once, and wait for a message. */
-async function started(directory: string, job: string, number: number): Promise<ChildProcess[]> {
-  const workers = Array.from({ length: number }, () => fork(WORKER, [directory, job]))
-  await Promise.all(workers.map((worker) => once(worker, 'message')))
-  return workers
 }

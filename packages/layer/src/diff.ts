@@ -79,7 +79,8 @@ class Comparison {
     // What is below this path went with it.
     let gone: string | undefined
     while (previous !== undefined || entry !== undefined) {
-      const order = previous === undefined ? 1 : entry === undefined ? -1 : comparePaths(previous.path, entry.path)
+      const order =
+        previous === undefined ? 1 : entry === undefined ? -1 : comparePaths(previous.path, entry.path)
       if (order < 0) {
         if (gone === undefined || !previous!.path.startsWith(gone)) {
           this.#report({ kind: 'delete', path: previous!.path, previous })
@@ -103,7 +104,6 @@ class Comparison {
       signal?.throwIfAborted()
       const old = this.#lowerLinks.resolve(previous).content!
       const now = this.#upperLinks.resolve(entry).content!
-      // oxlint-disable-next-line no-await-in-loop -- one file at a time keeps memory bounded
       if (!(await equalContents(old, now, signal))) this.#modified(previous, entry)
     }
   }
@@ -112,7 +112,9 @@ class Comparison {
   compareLinks(): void {
     for (const names of this.#upperLinks.groups()) if (!this.#isIntact(names)) this.#rewrite(names)
     for (const names of this.#lowerLinks.groups()) {
-      const parts = new Set(names.filter((name) => this.#isFile(name)).map((name) => this.#upperLinks.fileOf(name)))
+      const parts = new Set(
+        names.filter((name) => this.#isFile(name)).map((name) => this.#upperLinks.fileOf(name)),
+      )
       let kept = false
       for (const file of parts) {
         const part = this.#upperLinks.namesOf(file)
@@ -143,7 +145,11 @@ class Comparison {
   }
 
   #compare(previous: Entry, entry: Entry): void {
-    const verdict = compareEntries(this.#lowerLinks.resolve(previous), this.#upperLinks.resolve(entry), this.#rules)
+    const verdict = compareEntries(
+      this.#lowerLinks.resolve(previous),
+      this.#upperLinks.resolve(entry),
+      this.#rules,
+    )
     if (verdict === 'different') this.#modified(previous, entry)
     else if (verdict === 'content') this.#unsure.push({ previous, entry })
   }

@@ -12,7 +12,14 @@ import { setImmediate } from 'node:timers/promises'
 import { createEntry, type Entry, type EntryType } from './entry.ts'
 import { LayerError, type LayerErrorCode, quoted, systemCode } from './errors.ts'
 import { FileContent } from './file-content.ts'
-import { type Anchor, isLongLocation, joinLocation, type Location, openAnchor, toLocation } from './location.ts'
+import {
+  type Anchor,
+  isLongLocation,
+  joinLocation,
+  type Location,
+  openAnchor,
+  toLocation,
+} from './location.ts'
 import { decodePath, isAscii, joinPath } from './path.ts'
 import { Tree } from './tree.ts'
 
@@ -61,7 +68,6 @@ export async function fromDirectory(root: string, options: DirectoryOptions = {}
   const walk = new DirectoryWalk(toLocation(resolve(root)), options)
   try {
     while (walk.step(TURN)) {
-      // oxlint-disable-next-line no-await-in-loop -- the pause is the point
       await setImmediate()
       options.signal?.throwIfAborted()
     }
@@ -132,7 +138,9 @@ class DirectoryWalk {
   }
 
   #enter(path: string, location: Location): void {
-    const anchor = isLongLocation(location) ? attempt(path, () => openAnchor(location), 'ERR_LAYER_CHANGED') : undefined
+    const anchor = isLongLocation(location)
+      ? attempt(path, () => openAnchor(location), 'ERR_LAYER_CHANGED')
+      : undefined
     const here = anchor?.location ?? location
     // One byte a character keeps names exact, and sorts them by their bytes.
     const names = attempt(path, () => readdirSync(here, 'latin1'), 'ERR_LAYER_CHANGED').toSorted()
@@ -172,7 +180,9 @@ class DirectoryWalk {
   #time(path: string, location: Location, stats: Stats): Pick<Entry, 'mtime' | 'mtimeNs'> {
     const { mtime: rule = 'keep', nanoseconds = false } = this.#options
     if (typeof rule === 'number') return { mtime: rule, mtimeNs: 0 }
-    const time = nanoseconds ? exactTime(path, location) : (quickTime(stats) ?? exactTime(path, location, 1000))
+    const time = nanoseconds
+      ? exactTime(path, location)
+      : (quickTime(stats) ?? exactTime(path, location, 1000))
     if (rule === 'keep' || time.mtime < rule.clamp) return time
     return { mtime: rule.clamp, mtimeNs: 0 }
   }
@@ -224,7 +234,9 @@ function attempt<T>(path: string, action: () => T, gone: LayerErrorCode): T {
   try {
     return action()
   } catch (error) {
-    const code = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL'].includes(systemCode(error) ?? '') ? gone : 'ERR_LAYER_READ'
+    const code = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL'].includes(systemCode(error) ?? '')
+      ? gone
+      : 'ERR_LAYER_READ'
     throw new LayerError(code, `Cannot read ${quoted(path === '' ? '/' : path)}`, { path, cause: error })
   }
 }

@@ -39,7 +39,11 @@ export class FileContent implements ByteSource {
       return withLocation(this.root, this.path, (location) => openSync(location, READ_FLAGS))
     } catch (error) {
       const gone = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(systemCode(error) ?? '')
-      throw this.error(gone ? 'ERR_LAYER_CHANGED' : 'ERR_LAYER_READ', gone ? 'vanished' : 'cannot be opened', error)
+      throw this.error(
+        gone ? 'ERR_LAYER_CHANGED' : 'ERR_LAYER_READ',
+        gone ? 'vanished' : 'cannot be opened',
+        error,
+      )
     }
   }
 
@@ -60,13 +64,17 @@ export class FileContent implements ByteSource {
     return read
   }
 
-  async *open({ start = 0, end = this.size, signal }: OpenOptions = {}): AsyncGenerator<Uint8Array, void, void> {
+  async *open({ start = 0, end = this.size, signal }: OpenOptions = {}): AsyncGenerator<
+    Uint8Array,
+    void,
+    void
+  > {
     signal?.throwIfAborted()
     const bound = Math.min(end, this.size)
     if (start >= bound) return
     const fd = this.openFile()
     try {
-      for (let position = start; position < bound; ) {
+      for (let position = start; position < bound;) {
         signal?.throwIfAborted()
         const length = Math.min(CHUNK, bound - position)
         // A fresh chunk each time, since the reader may keep it. The byte more is for a file that has grown.
@@ -83,6 +91,9 @@ export class FileContent implements ByteSource {
   }
 
   private error(code: 'ERR_LAYER_CHANGED' | 'ERR_LAYER_READ', what: string, cause?: unknown): LayerError {
-    return new LayerError(code, `The file ${quoted(this.path)} ${what} while it was read`, { path: this.path, cause })
+    return new LayerError(code, `The file ${quoted(this.path)} ${what} while it was read`, {
+      path: this.path,
+      cause,
+    })
   }
 }

@@ -70,15 +70,24 @@ export interface Layer {
  *
  * Errors as {@link pack}; the sink has then got a part of a layer, and should throw it away.
  */
-export async function packLayer(tree: Tree, sink: LayerSink, options: PackLayerOptions = {}): Promise<PackedLayer> {
+export async function packLayer(
+  tree: Tree,
+  sink: LayerSink,
+  options: PackLayerOptions = {},
+): Promise<PackedLayer> {
   const { compression = 'gzip', signal } = options
   const level = checkLevel(options.level)
   const content = createDigester()
   const blob = createDigester()
   const memory = new ChunkPool(compression === 'none')
-  const chunks = hashed(packChunks(tree, options, () => memory.allocate()), content)
+  const chunks = hashed(
+    packChunks(tree, options, () => memory.allocate()),
+    content,
+  )
   const output =
-    compression === 'none' ? chunks : gzipMembers(chunks, { level, release: (chunk) => memory.release(chunk) })
+    compression === 'none'
+      ? chunks
+      : gzipMembers(chunks, { level, release: (chunk) => memory.release(chunk) })
   for await (const chunk of output) {
     signal?.throwIfAborted()
     blob.update(chunk)

@@ -37,7 +37,7 @@ export function joinLocation(parent: Location, path: string): Location {
 export function isLongLocation(location: Location): boolean {
   // A character has at most three bytes of UTF-8 (a surrogate pair has four): count only when it might matter.
   if (location.length * 3 <= MAX_BYTES) return false
-  return Buffer.byteLength(location as string) > MAX_BYTES
+  return Buffer.byteLength(location) > MAX_BYTES
 }
 
 /** An open directory as the start of shorter names. Close it when no name made from it is used any more. */

@@ -87,7 +87,7 @@ function* writeFile(
   if (content.size !== entry.size) throw changed(entry)
   const fd = content.openFile()
   try {
-    for (let left = entry.size; left > 0; ) {
+    for (let left = entry.size; left > 0;) {
       const { buffer, used, room } = writer.room()
       const read = content.readFile(fd, buffer, used, Math.min(left, room), left)
       left -= read
@@ -137,9 +137,12 @@ class ChunkWriter {
   }
 
   append(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.byteLength; ) {
+    for (let at = 0; at < bytes.byteLength;) {
       const length = Math.min(bytes.byteLength - at, CHUNK - this.#used)
-      this.#buffer.set(at === 0 && length === bytes.byteLength ? bytes : bytes.subarray(at, at + length), this.#used)
+      this.#buffer.set(
+        at === 0 && length === bytes.byteLength ? bytes : bytes.subarray(at, at + length),
+        this.#used,
+      )
       this.advance(length)
       at += length
     }
@@ -189,5 +192,7 @@ function checkWhiteout(entry: Entry): void {
 }
 
 function changed({ path, size }: Entry): LayerError {
-  return new LayerError('ERR_LAYER_CHANGED', `The content of ${quoted(path)} is not ${size} bytes long`, { path })
+  return new LayerError('ERR_LAYER_CHANGED', `The content of ${quoted(path)} is not ${size} bytes long`, {
+    path,
+  })
 }

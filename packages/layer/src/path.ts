@@ -26,7 +26,9 @@ export function decodePath(bytes: Uint8Array): string {
 export function decodeBytes(bytes: Uint8Array, start: number, end: number): string {
   let seen = 0
   for (let at = start; at < end; at++) seen |= bytes[at]!
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (seen < 0x80) return buffer.toString('latin1', start, end)
   try {
     return strictUtf8.decode(buffer.subarray(start, end))
@@ -123,7 +125,7 @@ function compareBytes(a: string, b: string, at: number): number {
 /** Finds the valid sequences of RFC 3629 §4 one by one, and escapes every other byte. */
 function decodeMixed(bytes: Buffer): string {
   let text = ''
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = sequenceLength(bytes, at)
     if (length === 0) {
       text += String.fromCharCode(ESCAPE + bytes[at]!)
@@ -158,7 +160,9 @@ function encodeMixed(path: string): Uint8Array {
     const point = character.codePointAt(0)!
     if (point >= 0xdc80 && point <= 0xdcff) parts.push(Buffer.of(point - ESCAPE))
     else if (point >= 0xd800 && point <= 0xdfff) {
-      throw new LayerError('ERR_LAYER_PATH', `A surrogate that stands for no byte in ${quoted(path)}`, { path })
+      throw new LayerError('ERR_LAYER_PATH', `A surrogate that stands for no byte in ${quoted(path)}`, {
+        path,
+      })
     } else parts.push(Buffer.from(character))
   }
   return Buffer.concat(parts)

@@ -85,7 +85,8 @@ class MemberSet {
     // A file above is replaced by a directory; a symlink is followed where the layer is applied.
     for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
       const found = this.#members.get(above)
-      if (found !== undefined && found.type !== 'directory' && found.type !== 'symlink') this.#members.delete(above)
+      if (found !== undefined && found.type !== 'directory' && found.type !== 'symlink')
+        this.#members.delete(above)
     }
     this.#members.set(path, entry)
     this.#register(path)

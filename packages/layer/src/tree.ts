@@ -29,7 +29,8 @@ export class Tree implements Iterable<Entry> {
   static from(entries: Iterable<Entry>): Tree {
     const sorted = [...entries]
     for (const { path } of sorted) {
-      if (!isCleanPath(path)) throw new LayerError('ERR_LAYER_PATH', `Not a clean path: ${quoted(path)}`, { path })
+      if (!isCleanPath(path))
+        throw new LayerError('ERR_LAYER_PATH', `Not a clean path: ${quoted(path)}`, { path })
     }
     if (!isSorted(sorted)) sorted.sort((a, b) => comparePaths(a.path, b.path))
     for (let at = 1; at < sorted.length; at++) {
@@ -59,7 +60,7 @@ export class Tree implements Iterable<Entry> {
   children(path: string): Entry[] {
     const found: Entry[] = []
     const end = this.#endBelow(path)
-    for (let at = this.#startBelow(path); at < end; ) {
+    for (let at = this.#startBelow(path); at < end;) {
       const entry = this.#entries[at]!
       if (parentOf(entry.path) === path) {
         found.push(entry)

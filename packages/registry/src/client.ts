@@ -44,7 +44,7 @@ export interface RegistryClient extends AsyncDisposable {
  * Makes a client. It acts anonymously, also where a registry wants a token from everybody.
  *
  * @example
- * await using client = createRegistryClient()
+ * const client = createRegistryClient()
  * const { descriptor } = await client.repository('ghcr.io/owner/image:1.0').manifest()
  */
 export function createRegistryClient(options: RegistryClientOptions = {}): RegistryClient {

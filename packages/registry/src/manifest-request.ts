@@ -37,21 +37,24 @@ export const MAX_MANIFEST_BYTES: number = 8 * 1024 * 1024
 
 const ACCEPT = DOCUMENT_MEDIA_TYPES.join(', ')
 
-/** Fetches a manifest, or `undefined` if the registry has none of this name. */
+/**
+ * Fetches a manifest.
+ *
+ * @throws {RegistryError} `ERR_REGISTRY_NOT_FOUND` if the registry has none of this name.
+ */
 export async function fetchManifest(
   endpoint: Endpoint,
   reference: string,
   signal?: AbortSignal,
-): Promise<ReceivedManifest | undefined> {
+): Promise<ReceivedManifest> {
   const response = await sendTo(endpoint, {
     method: 'GET',
     target: manifestTarget(reference),
     access: 'pull',
     headers: { accept: ACCEPT },
-    expect: [200, 404],
+    expect: [200],
     signal,
   })
-  if (response.status === 404) return missing(response)
   const bytes = await readReply(response, MAX_MANIFEST_BYTES, 'The manifest')
   const digest = provenDigest(response, reference, bytes)
   const mediaType = provenType(contentType(response.headers), bytes, digest)
@@ -82,10 +85,20 @@ export async function resolveManifest(
   const size = contentLength(response.headers)
   const digest = announcedDigest(response, reference)
   if (response.status !== 200 || mediaType === undefined || size === undefined || digest === undefined) {
-    return (await fetchManifest(endpoint, reference, signal))?.descriptor
+    return (await ifFound(fetchManifest(endpoint, reference, signal)))?.descriptor
   }
   refuseSchema1(mediaType)
   return { mediaType, digest, size }
+}
+
+/** `undefined` where a request found nothing. */
+export async function ifFound<T>(request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'ERR_REGISTRY_NOT_FOUND') return undefined
+    throw error
+  }
 }
 
 /** Pushes a manifest, byte for byte, under a tag or its digest. */
@@ -119,10 +132,6 @@ export async function pushManifest(
 function manifestTarget(reference: string): string {
   if (isTag(reference) || isDigest(reference)) return `manifests/${reference}`
   throw new TypeError(`Neither a tag nor a digest: ${JSON.stringify(reference)}`)
-}
-
-async function missing(response: FollowedResponse): Promise<undefined> {
-  await response.discard()
 }
 
 /** A digest that was asked for is the proof; a tag leaves us with what the registry announces, or with sha256. */

@@ -25,6 +25,7 @@ import type { Endpoint } from './endpoint.ts'
 import { RegistryError } from './errors.ts'
 import {
   fetchManifest,
+  ifFound,
   MAX_MANIFEST_BYTES,
   pushManifest,
   type ReceivedManifest,
@@ -73,10 +74,7 @@ export function createRepository(endpoint: Endpoint, reference: Reference): Repo
       return (await resolveManifest(endpoint, name, options.signal)) ?? notFound(endpoint, name)
     },
 
-    async manifest(tagOrDigest, options = {}) {
-      const name = named(tagOrDigest)
-      return (await fetchManifest(endpoint, name, options.signal)) ?? notFound(endpoint, name)
-    },
+    manifest: (tagOrDigest, options = {}) => fetchManifest(endpoint, named(tagOrDigest), options.signal),
 
     tag: (name, descriptor, bytes, options = {}) =>
       pushManifest(endpoint, name, descriptor, bytes, options.signal),
@@ -112,7 +110,7 @@ async function readManifest(
   descriptor: Descriptor,
   options: ContentOptions,
 ): Promise<ByteSource | undefined> {
-  const received = await fetchManifest(endpoint, descriptor.digest, options.signal)
+  const received = await ifFound(fetchManifest(endpoint, descriptor.digest, options.signal))
   if (received === undefined) return undefined
   const { mediaType, size } = received.descriptor
   if (mediaType === descriptor.mediaType && size === descriptor.size) return bytesSource(received.bytes)

@@ -27,7 +27,7 @@ export function retryable<E extends object>(error: E, afterMs?: number): E {
 }
 
 /** Whether the error may pass. */
-export function isRetryable(error: unknown): boolean {
+function isRetryable(error: unknown): error is object {
   return typeof error === 'object' && error !== null && hints.has(error)
 }
 
@@ -54,8 +54,14 @@ export async function waitToRetry(
   signal?: AbortSignal,
 ): Promise<void> {
   signal?.throwIfAborted()
-  if (attempt >= policy.retries || !isRetryable(error)) throw error
-  const delay = hints.get(error as object)?.afterMs ?? backOff(attempt)
+  if (!isRetryable(error)) throw error
+  const { afterMs } = hints.get(error) ?? {}
+  if (attempt >= policy.retries) {
+    // Whoever asked for this has its own patience, which must not multiply ours.
+    hints.delete(error)
+    throw error
+  }
+  const delay = afterMs ?? backOff(attempt)
   policy.onRetry?.(attempt + 1, delay, error)
   await sleep(delay, signal)
 }

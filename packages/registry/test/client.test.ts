@@ -14,6 +14,7 @@ import {
   json,
   memoryHandler,
   noise,
+  openClient,
   OCI_INDEX,
   OCI_MANIFEST,
   startRaw,
@@ -37,7 +38,7 @@ t.test('pushes and pulls an image by tag and digest', async (t) => {
   for (const [name, open] of Object.entries(stores)) {
     const { blobs, refs } = await open()
     const server = await startRegistry(t, createRegistryHandler({ blobs, refs }))
-    await using client = createRegistryClient()
+    const client = openClient(t)
     const repository = client.repository(`127.0.0.1:${server.port}/team/app:v1`)
     const pushed = image([noise(5_000_000), noise(70_000), new Uint8Array()])
     t.equal(await repository.has(pushed.descriptor), false, `${name}: nothing there`)
@@ -63,7 +64,7 @@ t.test('pushes and pulls an image by tag and digest', async (t) => {
 
 t.test('sha512, indexes, artifacts and inline data go the same way', async (t) => {
   const { port } = await startRegistry(t)
-  await using client = createRegistryClient()
+  const client = openClient(t)
   const repository = client.repository(`localhost:${port}/x`)
   const wide = content(noise(50_000), 'application/octet-stream', 'sha512')
   await repository.write(wide.descriptor, bytesSource(wide.bytes))
@@ -89,7 +90,7 @@ t.test('sha512, indexes, artifacts and inline data go the same way', async (t) =
 
 t.test('says what is not there', async (t) => {
   const { port } = await startRegistry(t)
-  await using client = createRegistryClient()
+  const client = openClient(t)
   const repository = client.repository(`localhost:${port}/x`)
   const nothing = describe('text/plain', utf8('nothing'))
   t.equal(await repository.read(nothing), undefined)
@@ -117,7 +118,7 @@ t.test('says what is not there', async (t) => {
 
 t.test('walks tags page by page', async (t) => {
   const { url, port } = await startRegistry(t, memoryHandler({ limits: { pageEntries: 2 } }))
-  await using client = createRegistryClient()
+  const client = openClient(t)
   const repository = client.repository(`localhost:${port}/x`)
   const pushed = image([])
   const names = ['a', 'b', 'c', 'd', 'e']
@@ -131,7 +132,7 @@ t.test('walks tags page by page', async (t) => {
 t.test('a source that is not what it was said to be is never sent as that', async (t) => {
   const { port } = await startRegistry(t)
   const events: ProgressEvent[] = []
-  await using client = createRegistryClient({ onProgress: (event) => events.push(event) })
+  const client = openClient(t, { onProgress: (event) => events.push(event) })
   const repository = client.repository(`localhost:${port}/x`)
   const { descriptor, bytes } = content(noise(200_000))
   const wrong = noise(200_000)
@@ -160,7 +161,7 @@ t.test('abort ends a push and a pull with the reason, and cancels the upload', a
     calls.push(request.method)
     return handler(request)
   })
-  await using client = createRegistryClient()
+  const client = openClient(t)
   const repository = client.repository(`localhost:${server.port}/x`)
   const { descriptor, bytes } = content(noise(3_000_000))
   const controller = new AbortController()
@@ -185,7 +186,7 @@ t.test('abort ends a push and a pull with the reason, and cancels the upload', a
 t.test('reports progress of both directions', async (t) => {
   const { port } = await startRegistry(t)
   const events: ProgressEvent[] = []
-  await using client = createRegistryClient({ onProgress: (event) => events.push(event) })
+  const client = openClient(t, { onProgress: (event) => events.push(event) })
   const repository = client.repository(`localhost:${port}/x`)
   const { descriptor, bytes } = content(noise(500_000))
   await repository.write(descriptor, bytesSource(bytes))
@@ -206,7 +207,7 @@ t.test('never has more blobs under way than allowed', async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 20))
     return handler(request).finally(() => active--)
   })
-  await using client = createRegistryClient({ concurrency: 2 })
+  const client = openClient(t, { concurrency: 2 })
   const repository = client.repository(`localhost:${server.port}/x`)
   const blobs = Array.from({ length: 7 }, () => content(noise(1000)))
   await Promise.all(blobs.map(({ descriptor, bytes }) => repository.write(descriptor, bytesSource(bytes))))
@@ -232,7 +233,7 @@ t.test('gets an anonymous token once, for pull and for push', async (t) => {
     )
   })
   t.teardown(() => server.close())
-  await using client = createRegistryClient()
+  const client = openClient(t)
   const repository = client.repository(`127.0.0.1:${server.port}/x`)
   const pushed = image([noise(2_000_000)])
   await push(repository, pushed, 'v1')
@@ -259,7 +260,7 @@ t.test('maps refusals to codes, with the words of the registry', async (t) => {
     const [status, type, body] = replies[request.url?.split('/').at(-1) ?? ''] ?? [500, '', utf8('')]
     response.writeHead(status, { 'content-type': type }).end(request.method === 'HEAD' ? undefined : body)
   })
-  await using client = createRegistryClient({ retries: 0 })
+  const client = openClient(t, { retries: 0 })
   const repository = client.repository(`${host}/x`)
   const expected = {
     denied: {

@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { createMemoryStore } from '@varve/cache-store'
 import { describe, type Descriptor, type OciAlgorithm, readAll, type ByteSource } from '@varve/digest'
+import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../src/index.ts'
 import {
   createRegistryHandler,
   listen,
@@ -85,6 +86,13 @@ export async function startRegistry(
   return server
 }
 
+/** A client, closed with the test. Not `await using`, which the oldest Node that runs these tests cannot parse. */
+export function openClient(t: Teardown, options: RegistryClientOptions = {}): RegistryClient {
+  const client = createRegistryClient(options)
+  t.teardown(() => client.close())
+  return client
+}
+
 /** A server that may break every rule of HTTP; its host and port. */
 export async function startRaw(
   t: Teardown,
@@ -104,32 +112,34 @@ export async function startRaw(
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** Sends requests to a handler as if it were a server. */
-export function caller(handler: RegistryHandler) {
-  const call = (method: string, path: string, init: RequestInit = {}): Promise<Response> =>
-    handler(
-      new Request(new URL(path, 'http://registry.test'), {
-        method,
-        ...init,
-        ...(init.body ? { duplex: 'half' } : {}),
-      }),
-    )
-  return {
-    call,
-    async putBlob(repository: string, bytes: Uint8Array, digest: string): Promise<Response> {
-      const begun = await call('POST', `/v2/${repository}/blobs/uploads/`)
-      return call('PUT', `${begun.headers.get('location')}?digest=${digest}`, { body: bytes })
-    },
-    putManifest: (repository: string, reference: string, { bytes, descriptor }: Content): Promise<Response> =>
-      call('PUT', `/v2/${repository}/manifests/${reference}`, {
-        body: bytes,
-        headers: { 'content-type': descriptor.mediaType },
-      }),
-    async putImage(repository: string, reference: string, pushed: Image): Promise<Response> {
-      for (const blob of pushed.blobs) await this.putBlob(repository, blob.bytes, blob.descriptor.digest)
-      return this.putManifest(repository, reference, pushed)
-    },
+/** Requests to a handler as if it were a server. */
+export interface Caller {
+  readonly call: (method: string, path: string, init?: RequestInit) => Promise<Response>
+  readonly putBlob: (repository: string, bytes: Uint8Array, digest: string) => Promise<Response>
+  readonly putManifest: (repository: string, reference: string, manifest: Content) => Promise<Response>
+  /** Blobs first, then the manifest. */
+  readonly putImage: (repository: string, reference: string, pushed: Image) => Promise<Response>
+}
+
+export function caller(handler: RegistryHandler): Caller {
+  const call: Caller['call'] = (method, path, init = {}) => {
+    const duplex = init.body ? { duplex: 'half' as const } : {}
+    return handler(new Request(new URL(path, 'http://registry.test'), { method, ...init, ...duplex }))
   }
+  const putBlob: Caller['putBlob'] = async (repository, bytes, digest) => {
+    const begun = await call('POST', `/v2/${repository}/blobs/uploads/`)
+    return call('PUT', `${begun.headers.get('location')}?digest=${digest}`, { body: bytes })
+  }
+  const putManifest: Caller['putManifest'] = (repository, reference, { bytes, descriptor }) =>
+    call('PUT', `/v2/${repository}/manifests/${reference}`, {
+      body: bytes,
+      headers: { 'content-type': descriptor.mediaType },
+    })
+  const putImage: Caller['putImage'] = async (repository, reference, pushed) => {
+    for (const { bytes, descriptor } of pushed.blobs) await putBlob(repository, bytes, descriptor.digest)
+    return putManifest(repository, reference, pushed)
+  }
+  return { call, putBlob, putManifest, putImage }
 }
 
 /** The first code of an error body. */

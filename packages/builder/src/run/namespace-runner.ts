@@ -9,6 +9,7 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { hexOf } from '@varve/digest'
@@ -88,18 +89,24 @@ export function createNamespaceRunner(options: NamespaceRunnerOptions): Runner {
           throw new BuilderError('ERR_BUILDER_RUNNER', 'The worker sent no layer')
         return { layer: reply.layer }
       } finally {
-        await work({ kind: 'remove', directory: join(directory, 'runs', run) }, {})
+        await remove(join(directory, 'runs', run))
       }
     },
     async close(): Promise<void> {
-      if (stacking !== undefined) await work({ kind: 'remove', directory }, {})
+      if (stacking !== undefined) await remove(directory)
     },
+  }
+
+  /** Files of a user namespace belong to ids that only a worker in one may touch. */
+  async function remove(path: string): Promise<void> {
+    if (rootless) await work({ kind: 'remove', directory: path }, {})
+    else await rm(path, { recursive: true, force: true })
   }
 
   async function probe(): Promise<Stacking> {
     mkdirSync(directory, { recursive: true })
     try {
-      for (const old of options.abandoned ?? []) await work({ kind: 'remove', directory: old }, {})
+      for (const old of options.abandoned ?? []) await remove(old)
       const { stacking: found = 'copy' } = await work({ kind: 'probe', directory }, {})
       return found
     } catch (cause) {

@@ -97,7 +97,12 @@ function writeScript(scratch: string, name: string, data: string): string {
 }
 
 function hostTools(): Tools {
-  return { unshare: requireTool('unshare'), setpriv: requireTool('setpriv'), env: requireTool('env') }
+  return {
+    unshare: requireTool('unshare'),
+    setpriv: requireTool('setpriv'),
+    env: requireTool('env'),
+    chroot: requireTool('chroot'),
+  }
 }
 
 function requireTool(name: string): string {

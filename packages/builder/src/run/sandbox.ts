@@ -56,24 +56,44 @@ function setVariable(pair: string): string[] {
 }
 
 /**
- * util-linux alone. The new root is moved over `/` before the process changes into it, as initramfs scripts do: above
- * it there is nothing to climb out to.
+ * util-linux alone. In a mount namespace of its own the new root is moved over `/` before the process changes into
+ * it, as initramfs scripts do: above it there is nothing to climb out to.
  */
 export function namespaces(process: SandboxedProcess, tools: Tools): CommandLine {
-  const { root, args, env, cwd, identity, network, binds } = process
+  const { root, env, identity, network, binds } = process
   const bounding = ['-all', ...CAPABILITIES.map((name) => `+${name}`)].join(',')
   return {
     program: tools.unshare,
     args: [
-      ['--pid', '--fork', '--kill-child', '--ipc', '--uts'],
+      ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--ipc', '--uts'],
       network === 'none' ? ['--net'] : [],
       ['--', '/bin/sh', '-c', enterScript(binds), 'enter', root],
       [tools.env, '-i', ...env],
-      [tools.setpriv, `--bounding-set=${bounding}`, '--inh-caps=-all'],
-      ['--groups', [identity.gid, ...identity.groups].join(',')],
-      [tools.unshare, '--root=.', `--wd=${cwd}`, ...becomeUser(identity), '--', ...args],
+      [tools.setpriv, `--bounding-set=${bounding}`, '--inh-caps=-all', '--groups', String(identity.gid)],
+      becomeUser(process, tools),
     ].flat(),
   }
+}
+
+/**
+ * The last program of the host. unshare sets the working directory but clears supplementary groups; chroot sets
+ * groups but not the directory, so there the image's shell does.
+ */
+function becomeUser({ args, cwd, identity }: SandboxedProcess, tools: Tools): string[] {
+  const { uid, gid, groups } = identity
+  if (groups.length === 0) {
+    const user = uid === 0 && gid === 0 ? [] : [`--setgid=${gid}`, `--setuid=${uid}`]
+    return [tools.unshare, '--root=.', `--wd=${cwd}`, ...user, '--', ...args]
+  }
+  const change = ['/bin/sh', '-c', 'cd "$0" && exec "$@"', cwd]
+  return [
+    tools.chroot,
+    `--userspec=${uid}:${gid}`,
+    `--groups=${[gid, ...groups].join(',')}`,
+    '.',
+    ...change,
+    ...args,
+  ]
 }
 
 /** Absolute paths of the host's tools: the image's PATH must not choose them. */
@@ -81,11 +101,7 @@ export interface Tools {
   readonly unshare: string
   readonly setpriv: string
   readonly env: string
-}
-
-/** unshare clears supplementary groups when it changes the user, so it is asked only where there is one to become. */
-function becomeUser({ uid, gid }: Identity): string[] {
-  return uid === 0 && gid === 0 ? [] : [`--setgid=${gid}`, `--setuid=${uid}`]
+  readonly chroot: string
 }
 
 /** Prepares the new root, then runs the rest of its arguments from there. `$1` is the root. */

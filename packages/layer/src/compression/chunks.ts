@@ -12,7 +12,7 @@ export async function* rechunk(
   let target: Uint8Array | undefined
   let used = 0
   for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.byteLength; ) {
+    for (let at = 0; at < chunk.byteLength;) {
       const length = Math.min(size - used, chunk.byteLength - at)
       if (length === size) yield chunk.subarray(at, at + size)
       else {

@@ -38,7 +38,8 @@ export async function* compress(
     return
   }
   checkAlgorithm(algorithm)
-  const gzip: GzipMembersOptions = inFlight === undefined ? { level } : { level, inFlight: Math.max(1, inFlight) }
+  const gzip: GzipMembersOptions =
+    inFlight === undefined ? { level } : { level, inFlight: Math.max(1, inFlight) }
   for await (const chunk of gzipMembers(rechunk(chunks, MEMBER_SIZE), gzip)) {
     signal?.throwIfAborted()
     yield chunk
@@ -52,7 +53,8 @@ export function encoderName(algorithm: CompressionAlgorithm, level: number = DEF
 
 /** Checks a level, and fills in the default. */
 export function checkLevel(level: number = DEFAULT_LEVEL): number {
-  if (!Number.isInteger(level) || level < 0 || level > 9) throw new TypeError(`A gzip level is 0 to 9, not ${level}`)
+  if (!Number.isInteger(level) || level < 0 || level > 9)
+    throw new TypeError(`A gzip level is 0 to 9, not ${level}`)
   return level
 }
 

@@ -60,14 +60,14 @@ class CountedInput implements AsyncIterable<Uint8Array> {
   #done = false
 
   constructor(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, signal: AbortSignal | undefined) {
-    this.#iterator = Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]()
+    this.#iterator =
+      Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]()
     this.#signal = signal
   }
 
   async peek(length: number): Promise<Uint8Array> {
     let head: Uint8Array = new Uint8Array()
     while (head.byteLength < length) {
-      // oxlint-disable-next-line no-await-in-loop -- chunks come one after the other
       const chunk = await this.#pull()
       if (chunk === undefined) break
       this.#head.push(chunk)
@@ -102,4 +102,3 @@ class CountedInput implements AsyncIterable<Uint8Array> {
     return done === true ? undefined : value
   }
 }
-

@@ -68,7 +68,7 @@ class FrameReader {
     const contentSize = CONTENT_SIZE_BYTES[(descriptor >> 6) as 0 | 1 | 2 | 3] || (single ? 1 : 0)
     const dictionary = DICTIONARY_BYTES[(descriptor & 3) as 0 | 1 | 2 | 3]
     yield* this.#take(5 + (single ? 0 : 1) + dictionary + contentSize)
-    for (let last = false; !last; ) {
+    for (let last = false; !last;) {
       await this.#require(3)
       const header = this.#held.readUIntLE(0, 3)
       last = (header & 1) === 1
@@ -80,7 +80,7 @@ class FrameReader {
   }
 
   async *#take(length: number): AsyncGenerator<Uint8Array, void, void> {
-    for (let left = length; left > 0; ) {
+    for (let left = length; left > 0;) {
       await this.#require(1)
       const part = this.#held.subarray(0, left)
       this.#held = this.#held.subarray(part.length)

@@ -35,7 +35,8 @@ export function compareEntries(lower: Entry, upper: Entry, rules: CompareRules):
   if (device && (lower.devMajor !== upper.devMajor || lower.devMinor !== upper.devMinor)) return 'different'
   const sameTime = equalTimes(lower, upper)
   if (!sameTime && !rules.ignoreMtimeOnly) return 'different'
-  if (type !== 'file' || upper.size === 0 || lower.content === undefined || upper.content === undefined) return 'same'
+  if (type !== 'file' || upper.size === 0 || lower.content === undefined || upper.content === undefined)
+    return 'same'
   if (lower.content === upper.content) return 'same'
   if (!sameTime || rules.content === 'always') return 'content'
   const racy = lower.mtimeNs === 0 || upper.mtimeNs === 0
@@ -43,7 +44,11 @@ export function compareEntries(lower: Entry, upper: Entry, rules: CompareRules):
 }
 
 /** Compares contents of equal size, block by block, and stops at the first difference. */
-export async function equalContents(lower: ByteSource, upper: ByteSource, signal?: AbortSignal): Promise<boolean> {
+export async function equalContents(
+  lower: ByteSource,
+  upper: ByteSource,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const left = new Reader(lower, signal)
   const right = new Reader(upper, signal)
   try {

@@ -59,9 +59,13 @@ export class LinkGroups {
       const next = left === 0 ? undefined : this.#tree.get(here.linkname)
       if (next === undefined || next.type === 'directory') {
         const { path, linkname } = entry
-        throw new LayerError('ERR_LAYER_LINK', `No file for the hard link ${quoted(path)} to ${quoted(linkname)}`, {
-          path,
-        })
+        throw new LayerError(
+          'ERR_LAYER_LINK',
+          `No file for the hard link ${quoted(path)} to ${quoted(linkname)}`,
+          {
+            path,
+          },
+        )
       }
       here = next
     }

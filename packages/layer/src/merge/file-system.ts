@@ -100,7 +100,11 @@ export class MemoryFileSystem {
   }
 
   #touch(from: Node): void {
-    for (let node: Node | undefined = from; node !== undefined && node.touchedIn !== this.#layer; node = node.parent) {
+    for (
+      let node: Node | undefined = from;
+      node !== undefined && node.touchedIn !== this.#layer;
+      node = node.parent
+    ) {
       node.touchedIn = this.#layer
     }
   }
@@ -178,10 +182,8 @@ export class MemoryFileSystem {
 
 /** A hard link, which carries what its file does except attributes and content. */
 export function linkTo(entry: Entry, path: string, linkname: string): Entry {
-  return createEntry({
-    ...{ path, type: 'hardlink', linkname, mode: entry.mode, uid: entry.uid, gid: entry.gid },
-    ...{ mtime: entry.mtime, mtimeNs: entry.mtimeNs },
-  })
+  const { mode, uid, gid, mtime, mtimeNs } = entry
+  return createEntry({ path, type: 'hardlink', linkname, mode, uid, gid, mtime, mtimeNs })
 }
 
 /** The error for a path with too many symlinks in it. */
@@ -190,5 +192,7 @@ export function loopError(path: string): LayerError {
 }
 
 function linkError({ path, linkname }: Entry, why: string): LayerError {
-  return new LayerError('ERR_LAYER_LINK', `The target ${quoted(linkname)} of ${quoted(path)} ${why}`, { path })
+  return new LayerError('ERR_LAYER_LINK', `The target ${quoted(linkname)} of ${quoted(path)} ${why}`, {
+    path,
+  })
 }

@@ -18,7 +18,29 @@ export interface EncodeOptions {
   readonly nanoseconds?: boolean
 }
 
-const TYPE_FLAGS = { file: '0', hardlink: '1', symlink: '2', char: '3', block: '4', directory: '5', fifo: '6' } as const
+const TYPE_FLAGS = {
+  file: '0',
+  hardlink: '1',
+  symlink: '2',
+  char: '3',
+  block: '4',
+  directory: '5',
+  fifo: '6',
+} as const
+
+const NOTHING: HeaderFields = {
+  name: '',
+  prefix: '',
+  type: '',
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtime: 0,
+  linkname: '',
+  devMajor: 0,
+  devMinor: 0,
+}
 
 /** What octal digits can hold: seven of them, and eleven for sizes and times. */
 const MAX_SEVEN = 0o7777777
@@ -45,10 +67,8 @@ export function encodeMember(entry: Entry, options: EncodeOptions = {}): Uint8Ar
   }
   const body = formatPax(records)
   const all = Buffer.alloc(BLOCK + padded(body.byteLength) + BLOCK)
-  writeHeader(all, 0, {
-    ...{ name: `PaxHeaders/${asciiOf(baseOf(entry.path)).slice(0, 89)}`, prefix: '', type: 'x', mode: 0o644 },
-    ...{ uid: 0, gid: 0, size: body.byteLength, mtime: 0, linkname: '', devMajor: 0, devMinor: 0 },
-  })
+  const name = `PaxHeaders/${asciiOf(baseOf(entry.path)).slice(0, 89)}`
+  writeHeader(all, 0, { ...NOTHING, name, type: 'x', mode: 0o644, size: body.byteLength })
   all.set(body, BLOCK)
   writeHeader(all, all.length - BLOCK, header)
   return all
@@ -74,9 +94,12 @@ export function writeSimpleMember(entry: Entry, block: Buffer, at: number, optio
     (type === 'file' || type === 'directory' || (type === 'symlink' && linkname !== ''))
   if (!fits) return false
   const name = nameOf(entry)
+  const fields = { name, prefix: '', type: TYPE_FLAGS[type], mode, uid, gid, size, mtime }
   writeHeader(block, at, {
-    ...{ name, prefix: '', type: TYPE_FLAGS[type], mode, uid, gid, size, mtime },
-    ...{ linkname: type === 'symlink' ? linkname : '', devMajor: 0, devMinor: 0 },
+    ...fields,
+    linkname: type === 'symlink' ? linkname : '',
+    devMajor: 0,
+    devMinor: 0,
   })
   return true
 }
@@ -97,7 +120,8 @@ function recordsFor(entry: Entry, options: EncodeOptions): Map<string, Uint8Arra
   if (entry.gid > MAX_SEVEN) set('gid', entry.gid)
   if (sizeOf(entry) > MAX_ELEVEN) set('size', sizeOf(entry))
   const nanoseconds = options.nanoseconds === true ? entry.mtimeNs : 0
-  if (nanoseconds !== 0 || !isOctal(entry.mtime, MAX_ELEVEN)) set('mtime', formatTime(entry.mtime, nanoseconds))
+  if (nanoseconds !== 0 || !isOctal(entry.mtime, MAX_ELEVEN))
+    set('mtime', formatTime(entry.mtime, nanoseconds))
   for (const [key, value] of entry.xattrs ?? []) records.set(checkKey(entry, XATTR_PREFIX + key), value)
   for (const [key, value] of entry.pax ?? []) {
     if (isKnownKey(key)) throw refused(entry, `its PAX record ${quoted(key)} is a field of its own`)
@@ -108,11 +132,17 @@ function recordsFor(entry: Entry, options: EncodeOptions): Map<string, Uint8Arra
 
 /** The ustar header; where a value does not fit, one for readers that know no extended headers. */
 function fallbackFields(entry: Entry): HeaderFields {
-  const { name, prefix } = splitName(nameOf(entry)) ?? { name: asciiOf(nameOf(entry)).slice(0, 100), prefix: '' }
+  const { name, prefix } = splitName(nameOf(entry)) ?? {
+    name: asciiOf(nameOf(entry)).slice(0, 100),
+    prefix: '',
+  }
   const linkname = linkOf(entry)
   const device = entry.type === 'char' || entry.type === 'block'
   return {
-    ...{ name, prefix, type: TYPE_FLAGS[entry.type], mode: entry.mode },
+    name,
+    prefix,
+    type: TYPE_FLAGS[entry.type],
+    mode: entry.mode,
     uid: entry.uid > MAX_SEVEN ? 0 : entry.uid,
     gid: entry.gid > MAX_SEVEN ? 0 : entry.gid,
     size: sizeOf(entry) > MAX_ELEVEN ? 0 : sizeOf(entry),
@@ -157,11 +187,14 @@ function asciiOf(name: string): string {
 
 function checkEntry(entry: Entry): void {
   const { path, type, linkname } = entry
-  if (!isCleanPath(path)) throw new LayerError('ERR_LAYER_PATH', `Not a clean path: ${quoted(path)}`, { path })
+  if (!isCleanPath(path))
+    throw new LayerError('ERR_LAYER_PATH', `Not a clean path: ${quoted(path)}`, { path })
   if (path === '' && type !== 'directory') throw refused(entry, 'the root is a directory')
-  if ((type === 'symlink' || type === 'hardlink') && linkname === '') throw refused(entry, 'its target is empty')
+  if ((type === 'symlink' || type === 'hardlink') && linkname === '')
+    throw refused(entry, 'its target is empty')
   if (linkname.includes('\0')) throw refused(entry, 'its target holds a NUL byte')
-  if (type === 'hardlink' && !isCleanPath(linkname)) throw refused(entry, `its target ${quoted(linkname)} is not clean`)
+  if (type === 'hardlink' && !isCleanPath(linkname))
+    throw refused(entry, `its target ${quoted(linkname)} is not clean`)
   const ranges: readonly (readonly [keyof Entry, number, number])[] = [
     ['mode', 0, 0o7777],
     ['uid', 0, MAX_ID],
@@ -175,7 +208,8 @@ function checkEntry(entry: Entry): void {
   ]
   for (const [field, min, max] of ranges) {
     const value = entry[field] as number
-    if (!Number.isInteger(value) || value < min || value > max) throw refused(entry, `its ${field} is ${value}`)
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw refused(entry, `its ${field} is ${value}`)
   }
 }
 

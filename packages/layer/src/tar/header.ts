@@ -63,7 +63,9 @@ export function checkSum(block: Buffer, at: number, sum: number, offset: number)
   for (let next = at; next < at + BLOCK; next++) if (block[next]! >= 0x80) high++
   for (let next = start; next < start + FIELDS.checksum.length; next++) if (block[next]! >= 0x80) high--
   if (stated !== expected - 256 * high) {
-    throw new LayerError('ERR_LAYER_TAR', `Not a tar header at byte ${offset}: its checksum is wrong`, { offset })
+    throw new LayerError('ERR_LAYER_TAR', `Not a tar header at byte ${offset}: its checksum is wrong`, {
+      offset,
+    })
   }
 }
 
@@ -77,7 +79,12 @@ export function readType(block: Buffer, at: number): string {
  *
  * @throws {LayerError} `ERR_LAYER_TAR` if it is neither, or does not fit in a JavaScript integer.
  */
-export function readNumber(block: Buffer, at: number, { name, at: start, length }: Field, offset: number): number {
+export function readNumber(
+  block: Buffer,
+  at: number,
+  { name, at: start, length }: Field,
+  offset: number,
+): number {
   let next = at + start
   const end = next + length
   if ((block[next]! & 0x80) !== 0) return readBinary(block, next, end, name, offset)

@@ -44,5 +44,8 @@ export function resolveLimits(limits: Partial<Limits> = {}): Limits {
 
 /** The error for a budget that is used up. */
 export function limitError(limits: Limits, name: keyof Limits, what: string, path?: string): LayerError {
-  return new LayerError('ERR_LAYER_LIMIT', `${what}: over the limit of ${limits[name]} (${name})`, { limit: name, path })
+  return new LayerError('ERR_LAYER_LIMIT', `${what}: over the limit of ${limits[name]} (${name})`, {
+    limit: name,
+    path,
+  })
 }

@@ -76,11 +76,16 @@ export function parseMember(
   const type = flag === '\0' && rawName.endsWith('/') ? 'directory' : headerType
   const path = cleanName(rawName, limits)
   if (path === '' && type !== 'directory') {
-    throw new LayerError('ERR_LAYER_UNSAFE', `The root cannot be a ${type}: ${quoted(rawName)}`, { path: rawName, offset })
+    throw new LayerError('ERR_LAYER_UNSAFE', `The root cannot be a ${type}: ${quoted(rawName)}`, {
+      path: rawName,
+      offset,
+    })
   }
 
   const linked = type === 'symlink' || type === 'hardlink'
-  const rawLink = linked ? (preamble.longLink ?? text(local, 'linkpath') ?? readString(block, at, FIELDS.linkname)) : ''
+  const rawLink = linked
+    ? (preamble.longLink ?? text(local, 'linkpath') ?? readString(block, at, FIELDS.linkname))
+    : ''
   if (linked && rawLink === '') throw malformed(`a ${type} without a target`, offset)
   const linkname = type === 'hardlink' ? cleanName(rawLink, limits) : checkLength(rawLink, limits)
 
@@ -91,13 +96,22 @@ export function parseMember(
   }
   const uid = inRange('uid', number('uid', FIELDS.uid), MAX_ID, offset)
   const gid = inRange('gid', number('gid', FIELDS.gid), MAX_ID, offset)
-  const size = isSet(local.get('size')) ? paxInteger('size', local.get('size')!, offset) : readNumber(block, at, FIELDS.size, offset)
+  const size = isSet(local.get('size'))
+    ? paxInteger('size', local.get('size')!, offset)
+    : readNumber(block, at, FIELDS.size, offset)
   // Links, directories, devices and FIFOs have no body, whatever their size says: as Go reads them.
   const storedSize = type === 'file' ? inRange('size', size, Number.MAX_SAFE_INTEGER, offset) : 0
   const timeRecord = local.get('mtime') ?? preamble.global?.get('mtime')
   const time = isSet(timeRecord) ? paxTime('mtime', timeRecord, offset) : undefined
 
-  const { form, map, realSize } = sparseForm(block, at, offset, type === 'file' ? flag : '', local, storedSize)
+  const { form, map, realSize } = sparseForm(
+    block,
+    at,
+    offset,
+    type === 'file' ? flag : '',
+    local,
+    storedSize,
+  )
   return {
     entry: createEntry({
       path,
@@ -109,8 +123,12 @@ export function parseMember(
       mtime: time?.seconds ?? readNumber(block, at, FIELDS.mtime, offset),
       mtimeNs: time?.nanoseconds ?? 0,
       linkname,
-      devMajor: device ? inRange('devmajor', readNumber(block, at, FIELDS.devMajor, offset), MAX_DEVICE, offset) : 0,
-      devMinor: device ? inRange('devminor', readNumber(block, at, FIELDS.devMinor, offset), MAX_DEVICE, offset) : 0,
+      devMajor: device
+        ? inRange('devmajor', readNumber(block, at, FIELDS.devMajor, offset), MAX_DEVICE, offset)
+        : 0,
+      devMinor: device
+        ? inRange('devminor', readNumber(block, at, FIELDS.devMinor, offset), MAX_DEVICE, offset)
+        : 0,
       xattrs: xattrsOf(preamble.global, local),
       pax: unknownOf(local),
     }),
@@ -128,13 +146,22 @@ function sparseForm(
   local: PaxRecords,
   storedSize: number,
 ): { form: SparseForm; map: number[]; realSize: number } {
-  if (flag === 'S') return { form: 'header', map: [], realSize: inRange('size', readRealSize(block, at, offset), Number.MAX_SAFE_INTEGER, offset) }
+  if (flag === 'S')
+    return {
+      form: 'header',
+      map: [],
+      realSize: inRange('size', readRealSize(block, at, offset), Number.MAX_SAFE_INTEGER, offset),
+    }
   if (flag === '') return { form: 'none', map: [], realSize: 0 }
   const list = text(local, 'GNU.sparse.map')
   if (list !== undefined) {
     const record = local.get('GNU.sparse.size')
     if (record === undefined) throw malformed('a sparse map without a size', offset)
-    return { form: 'listed', map: parseSparseList(list, offset), realSize: paxInteger('GNU.sparse.size', record, offset) }
+    return {
+      form: 'listed',
+      map: parseSparseList(list, offset),
+      realSize: paxInteger('GNU.sparse.size', record, offset),
+    }
   }
   if (text(local, 'GNU.sparse.major') === '1' && text(local, 'GNU.sparse.minor') === '0') {
     const record = local.get('GNU.sparse.realsize') ?? local.get('GNU.sparse.size')

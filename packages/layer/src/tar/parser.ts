@@ -65,8 +65,9 @@ export class TarParser {
    */
   write(chunk: Uint8Array): void {
     const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    if (this.#base + buffer.length > this.#limits.bytes) throw limitError(this.#limits, 'bytes', 'A large archive')
-    for (let at = 0; at < buffer.length; ) at = this.#step(buffer, at)
+    if (this.#base + buffer.length > this.#limits.bytes)
+      throw limitError(this.#limits, 'bytes', 'A large archive')
+    for (let at = 0; at < buffer.length;) at = this.#step(buffer, at)
     this.#base += buffer.length
   }
 
@@ -185,7 +186,8 @@ export class TarParser {
     this.#parsed = parsed
     this.#tail = padded(parsed.storedSize) - parsed.storedSize
     this.#expanded += parsed.entry.size
-    if (this.#expanded > this.#limits.bytes) throw limitError(this.#limits, 'bytes', 'Large files', parsed.entry.path)
+    if (this.#expanded > this.#limits.bytes)
+      throw limitError(this.#limits, 'bytes', 'Large files', parsed.entry.path)
     if (parsed.form === 'body') {
       this.#map = new SparseMapReader()
       this.#remaining = parsed.storedSize

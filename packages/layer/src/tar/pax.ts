@@ -17,10 +17,20 @@ export const SPARSE_PREFIX = 'GNU.sparse.'
 
 /** Keys that are fields of an entry, or that are known and left out on purpose. */
 const KNOWN: ReadonlySet<string> = new Set([
-  ...['path', 'linkpath', 'size', 'uid', 'gid', 'mtime'],
+  'path',
+  'linkpath',
+  'size',
+  'uid',
+  'gid',
+  'mtime',
   // Numeric owners win and names "should be ignored" (image-spec layer.md); the other times would not reproduce;
   // names are taken as bytes, whatever the character set is said to be.
-  ...['uname', 'gname', 'atime', 'ctime', 'hdrcharset', 'charset'],
+  'uname',
+  'gname',
+  'atime',
+  'ctime',
+  'hdrcharset',
+  'charset',
 ])
 
 /** Whether the key means something here; all others travel in {@link Entry.pax}. */
@@ -36,7 +46,7 @@ export function isKnownKey(key: string): boolean {
 export function parsePax(body: Buffer, offset: number): Map<string, Uint8Array> {
   const records = new Map<string, Uint8Array>()
   const sparse: string[] = []
-  for (let at = 0; at < body.length; ) {
+  for (let at = 0; at < body.length;) {
     const space = body.indexOf(0x20, at)
     const digits = body.toString('latin1', at, Math.min(space === -1 ? at : space, at + 9))
     const end = at + Number(digits)
@@ -45,10 +55,12 @@ export function parsePax(body: Buffer, offset: number): Map<string, Uint8Array> 
     if (space === -1 || !wellFormed || body[end - 1] !== 0x0a) throw malformed('record', offset + at)
     const key = decodeBytes(body, space + 1, equals)
     const value = Uint8Array.prototype.slice.call(body, equals + 1, end - 1)
-    if (key.includes('\0') || (isName(key) && value.includes(0))) throw malformed(`record ${quoted(key)}`, offset + at)
+    if (key.includes('\0') || (isName(key) && value.includes(0)))
+      throw malformed(`record ${quoted(key)}`, offset + at)
     // Format 0.0 of GNU repeats two keys; they become the one key of format 0.1.
     if (key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes') {
-      if ((sparse.length % 2 === 0) !== (key === 'GNU.sparse.offset')) throw malformed('sparse map', offset + at)
+      if ((sparse.length % 2 === 0) !== (key === 'GNU.sparse.offset'))
+        throw malformed('sparse map', offset + at)
       sparse.push(Buffer.from(value).toString('latin1'))
     } else records.set(key, value)
     at = end
@@ -98,7 +110,9 @@ export function paxTime(key: string, value: Uint8Array, offset: number): PaxTime
   const below = sign === '-' && /[1-9]/.test(fraction.slice(9)) ? 1 : 0
   if (sign !== '-') return { seconds, nanoseconds }
   const total = nanoseconds + below
-  return total === 0 ? { seconds: 0 - seconds, nanoseconds: 0 } : { seconds: -seconds - 1, nanoseconds: 1e9 - total }
+  return total === 0
+    ? { seconds: 0 - seconds, nanoseconds: 0 }
+    : { seconds: -seconds - 1, nanoseconds: 1e9 - total }
 }
 
 /** Writes a time the way {@link paxTime} reads it, with no more digits than it needs. */

@@ -75,6 +75,7 @@ export class PreambleReader implements Preamble {
   }
 
   #refuse(what: string, offset: number): void {
-    if (this.#strict) throw new LayerError('ERR_LAYER_TAR', `Malformed member at byte ${offset}: ${what}`, { offset })
+    if (this.#strict)
+      throw new LayerError('ERR_LAYER_TAR', `Malformed member at byte ${offset}: ${what}`, { offset })
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { LayerError } from '../errors.ts'
-import { BLOCK, type Field, readNumber } from './header.ts'
+import { type Field, readNumber } from './header.ts'
 
 /** Stored pieces of a file with holes: offset and length in turn, ascending. What lies between is zeros. */
 export type SparseMap = readonly number[]

@@ -28,6 +28,8 @@ export type FaultCode =
 export interface FaultOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly detail?: unknown
+  /** Several errors at once, instead of the one made of code, message and detail. */
+  readonly errors?: readonly SpecError[]
 }
 
 /** Thrown by an endpoint to end a request; never leaves the handler. */
@@ -39,16 +41,9 @@ export class Fault extends Error {
   constructor(status: number, code: FaultCode, message: string, options: FaultOptions = {}) {
     super(message)
     this.status = status
-    this.errors = [{ code, message, ...(options.detail === undefined ? {} : { detail: options.detail }) }]
+    const { detail } = options
+    this.errors = options.errors ?? [{ code, message, ...(detail === undefined ? {} : { detail }) }]
     this.headers = options.headers ?? {}
-  }
-
-  /** One fault for several things that are missing at once. */
-  static ofMissing(digests: readonly string[]): Fault {
-    const message = 'The manifest refers to content that is not in this repository'
-    const fault = new Fault(404, 'MANIFEST_BLOB_UNKNOWN', message)
-    const errors = digests.map((digest) => ({ code: 'MANIFEST_BLOB_UNKNOWN', message, detail: { digest } }))
-    return Object.assign(fault, { errors })
   }
 }
 

@@ -15,7 +15,7 @@ export interface ListenOptions {
   readonly host?: string
   /** Default 0: one that is free. */
   readonly port?: number
-  /** A connection on which nothing moves for this long is closed. Default 60 s. */
+  /** A connection on which nothing moves for this long is closed. Default 120 s, since a store may hash before it answers. */
   readonly idleTimeoutMs?: number
   /** A request that takes longer to arrive is answered 408. Default 1 h, since a large blob takes its time. */
   readonly requestTimeoutMs?: number
@@ -43,7 +43,7 @@ export async function listen(
   handler: (request: Request) => Promise<Response>,
   options: ListenOptions = {},
 ): Promise<RegistryServer> {
-  const { host = '127.0.0.1', port = 0, idleTimeoutMs = 60_000, requestTimeoutMs = 3_600_000 } = options
+  const { host = '127.0.0.1', port = 0, idleTimeoutMs = 120_000, requestTimeoutMs = 3_600_000 } = options
   const server = createServer(
     { requestTimeout: requestTimeoutMs, headersTimeout: Math.min(30_000, requestTimeoutMs) },
     (incoming, outgoing) => void serve(handler, incoming, outgoing),
@@ -93,7 +93,6 @@ async function serve(
       return
     }
     const response = await handler(request)
-    if (!incoming.complete) outgoing.setHeader('Connection', 'close')
     outgoing.writeHead(response.status, headerLines(response.headers))
     if (response.body === null || incoming.method === 'HEAD') {
       await response.body?.cancel()
@@ -134,6 +133,7 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | un
   }
 }
 
+/** Closing at once would reset the connection, and the answer on its way with it. */
 function linger(incoming: IncomingMessage): void {
   incoming.resume()
   const timer = setTimeout(() => incoming.destroy(), LINGER_MS)

@@ -127,7 +127,11 @@ async function assertComplete(context: Context, repository: string, facts: Manif
   }
   // Also asks the store to keep what is about to be referred to.
   for (const digest of await blobs.missing([...facts.blobs, ...facts.manifests])) missing.add(digest)
-  if (missing.size > 0) throw Fault.ofMissing([...missing])
+  if (missing.size === 0) return
+  const code = 'MANIFEST_BLOB_UNKNOWN'
+  const message = 'The manifest refers to content that is not in this repository'
+  const errors = [...missing].map((digest) => ({ code, message, detail: { digest } }))
+  throw new Fault(404, code, message, { errors })
 }
 
 function unknownManifest(reference: ManifestReference): Fault {
