@@ -18,6 +18,8 @@ export interface Inputs {
   tree(): string
   /** GNU tar's archive of {@link tree}. */
   treeArchive(): string
+  /** The first 40 MiB of it, for work that takes longer. */
+  archivePart(): string
 }
 
 const MEBIBYTE = 1024 * 1024
@@ -32,13 +34,19 @@ export function createInputs(directory: string): Inputs {
   const scratch = join(directory, 'scratch')
   mkdirSync(scratch)
   const tree = once(() => makeTree(join(directory, 'tree')))
+  const treeArchive = once(() => {
+    const path = join(directory, 'tree.tar')
+    runShell('tar --sort=name -cf "$2" -C "$1" .', tree(), path)
+    return path
+  })
   return {
     scratch,
     largeFile: once(() => makeLargeFile(join(directory, 'large'))),
     tree,
-    treeArchive: once(() => {
-      const path = join(directory, 'tree.tar')
-      runShell('tar --sort=name -cf "$2" -C "$1" .', tree(), path)
+    treeArchive,
+    archivePart: once(() => {
+      const path = join(directory, 'part.tar')
+      runShell('head -c 40M "$1" >"$2"', treeArchive(), path)
       return path
     }),
   }

@@ -5,7 +5,6 @@
  */
 import { fileSource } from '@varve/digest/node'
 import { compress } from '@varve/layer'
-import { writeOutput } from './output.ts'
 
 const file = fileSource(process.argv[2] ?? '')
-for await (const chunk of compress(file.open(), { algorithm: 'gzip', level: 6 })) writeOutput(chunk)
+for await (const chunk of compress(file.open(), { algorithm: 'gzip', level: 6 })) process.stdout.write(chunk)

@@ -4,6 +4,5 @@
  * @module
  */
 import { fromDirectory, pack } from '@varve/layer'
-import { writeOutput } from './output.ts'
 
-for await (const chunk of pack(await fromDirectory(process.argv[2] ?? ''))) writeOutput(chunk)
+for await (const chunk of pack(await fromDirectory(process.argv[2] ?? ''))) process.stdout.write(chunk)

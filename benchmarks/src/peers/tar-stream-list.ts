@@ -5,7 +5,6 @@
  */
 import { createReadStream } from 'node:fs'
 import { extract as createExtract } from 'tar-stream'
-import { writeOutput } from '../ours/output.ts'
 
 const extract = createExtract()
 createReadStream(process.argv[2] ?? '', { highWaterMark: 1024 * 1024 }).pipe(extract)
@@ -14,4 +13,4 @@ for await (const entry of extract) {
   text += `${entry.header.name}\n`
   entry.resume()
 }
-writeOutput(Buffer.from(text))
+process.stdout.write(text)

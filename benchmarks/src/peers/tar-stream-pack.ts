@@ -6,13 +6,12 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { pack as createPack } from 'tar-stream'
-import { writeOutput } from '../ours/output.ts'
 
 const root = process.argv[2] ?? ''
 const pack = createPack()
 
 async function write(): Promise<void> {
-  for await (const chunk of pack) writeOutput(chunk as Uint8Array)
+  for await (const chunk of pack) process.stdout.write(chunk as Uint8Array)
 }
 
 async function visit(directory: string): Promise<void> {

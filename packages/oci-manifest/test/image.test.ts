@@ -143,7 +143,7 @@ t.test('an entry without a platform is judged by its config, after all others', 
   const alone = putIndex(content, [untold])
   await t.rejects(
     readImage(content, alone, { platform: AMD64 }),
-    { available: ['linux/arm64'] },
+    { code: 'ERR_OCI_MANIFEST_PLATFORM', available: ['linux/arm64'] },
     'never assumed',
   )
 })

@@ -5,6 +5,7 @@
  */
 import { type ByteSource, DigestError, withSignal } from '@varve/digest'
 import type { Authorizer } from './token.ts'
+import { createDeadline } from './deadline.ts'
 import { connectionFailure, replyFailure } from './failure.ts'
 import { follow, type FollowedResponse } from './follow.ts'
 import type { HostPolicy } from './hosts.ts'
@@ -69,14 +70,18 @@ export function createExchange(options: ExchangeOptions): Exchange {
 async function sendOnce(options: ExchangeOptions, request: ExchangeRequest): Promise<FollowedResponse> {
   const { limiter } = options
   const { signal, expect } = request
-  // A document that drips in byte by byte must end some time; a blob may take as long as it keeps moving.
-  const deadline = request.lane === 'blob' ? [] : [AbortSignal.timeout(DOCUMENT_TIMEOUT_MS)]
-  const either = AbortSignal.any(signal === undefined ? deadline : [signal, ...deadline])
   const summary = { method: request.method, url: redactUrl(request.url) }
   const { host } = new URL(request.url)
-  const release = await limiter.acquire(host, request.lane ?? 'document', signal)
+  const lane = request.lane ?? 'document'
+  const releaseSlot = await limiter.acquire(host, lane, signal)
+  // A document that drips in byte by byte must end some time; a blob may take as long as it keeps moving.
+  const deadline = createDeadline(lane === 'blob' ? undefined : DOCUMENT_TIMEOUT_MS, signal)
+  const release = (): void => {
+    releaseSlot()
+    deadline.clear()
+  }
   try {
-    const response = await authorized(options, { ...request, signal: either })
+    const response = await authorized(options, { ...request, signal: deadline.signal })
     if (expect.includes(response.status)) return releasing(response, release, summary, signal)
     if (response.status === 429 || response.status === 503) {
       const wait = parseRetryAfter(response.headers.get('retry-after')?.[0])
@@ -123,8 +128,13 @@ async function authorized(options: ExchangeOptions, request: ExchangeRequest): P
   const sent = authorizer.authorization(registry, scope)
   const response = await send(sent)
   if (response.status !== 401 || !response.isFromRegistry) return response
-  if (!(await authorizer.answer({ registry, scope, headers: response.headers, sent }, signal)))
-    return response
+  const challenged = { registry, scope, headers: response.headers, sent }
+  try {
+    if (!(await authorizer.answer(challenged, signal))) return response
+  } catch (error) {
+    await response.discard()
+    throw error
+  }
   await response.discard()
   return send(authorizer.authorization(registry, scope))
 }

@@ -20,14 +20,13 @@ export async function readReply(
 ): Promise<Uint8Array> {
   const tooLarge = (): RegistryError =>
     new RegistryError('ERR_REGISTRY_LIMIT', `${what} is larger than ${limit} bytes`)
-  if ((contentLength(response.headers) ?? 0) > limit) {
-    await response.discard()
-    throw tooLarge()
-  }
   try {
+    if ((contentLength(response.headers) ?? 0) > limit) throw tooLarge()
     return await readAll(response.body, limit)
   } catch (error) {
     throw error instanceof DigestError && error.code === 'ERR_DIGEST_LIMIT' ? tooLarge() : error
+  } finally {
+    await response.discard()
   }
 }
 

@@ -14,7 +14,8 @@ import { readJsonReply } from './reply-body.ts'
 /** The most that every registry takes. */
 const PAGE_ENTRIES = 1000
 const MAX_PAGE_BYTES = 8 * 1024 * 1024
-const MAX_PAGES = 10_000
+/** Also bounds what hostile links can make us remember. */
+const MAX_PAGES = 2000
 const MAX_TAGS = 1_000_000
 
 /**

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { parseChallenges } from '../src/challenge.ts'
+import { createDeadline } from '../src/deadline.ts'
 import { createHostPolicy } from '../src/hosts.ts'
 import { createLimiter } from '../src/limiter.ts'
 import { parseNextLink } from '../src/link.ts'
@@ -92,7 +93,7 @@ t.test('links: RFC 8288 §3', async (t) => {
 
 t.test('locations keep their query byte for byte', async (t) => {
   fc.assert(
-    fc.property(fc.stringMatching(/^[!-"$-\[\]-~]{0,40}$/), (query) => {
+    fc.property(fc.stringMatching(/^[!-"$-[\]-~]{0,40}$/), (query) => {
       const url = resolveLocation('https://r.example/v2/', `/up?${query}`)
       return url === `https://r.example/up?${query}` && appendQuery(url, 'd', 'x').startsWith(url)
     }),
@@ -215,4 +216,22 @@ t.test('a host gets its slots in order, and none while it rests', async (t) => {
   t.ok(performance.now() - started >= 60)
   limiter.pause('h', 60_000)
   await t.rejects(limiter.acquire('h', 'blob', AbortSignal.timeout(5)), { name: 'TimeoutError' })
+})
+
+t.test('a deadline fires by itself, or with the signal it follows, or not at all', async (t) => {
+  const late = createDeadline(5, undefined)
+  await sleep(30)
+  t.match(late.signal.reason, { name: 'TimeoutError' })
+  const controller = new AbortController()
+  const [followed, cleared] = [
+    createDeadline(undefined, controller.signal),
+    createDeadline(5, controller.signal),
+  ]
+  cleared.clear()
+  await sleep(30)
+  const reason = new Error('enough')
+  controller.abort(reason)
+  t.equal(followed.signal.reason, reason)
+  t.equal(cleared.signal.aborted, false)
+  t.equal(createDeadline(5, controller.signal).signal.reason, reason)
 })

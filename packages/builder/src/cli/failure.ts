@@ -15,6 +15,7 @@ const USAGE_CODES = new Set([
   'ERR_BUILDER_CONTEXT',
   'ERR_BUILDER_UNSUPPORTED',
   'ERR_OCI_MANIFEST_REFERENCE',
+  'ERR_OCI_MANIFEST_PLATFORM',
 ])
 
 /** The exit code for an error, by its `code` or that of a cause. */

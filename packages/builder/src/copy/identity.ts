@@ -6,6 +6,7 @@
 import { readAll } from '@varve/digest'
 import type { Tree } from '@varve/layer'
 import { BuilderError, type SourceLocation } from '../errors.ts'
+import { linkedFile } from './hard-links.ts'
 import { resolveInRoot } from './in-root.ts'
 
 /** Who owns a file. */
@@ -25,6 +26,7 @@ export interface Identity extends Owner {
 export type ReadAccounts = (file: 'etc/passwd' | 'etc/group') => Promise<string>
 
 const NUMBER = /^\d{1,10}$/
+/** The highest number is no id: it means "leave it as it is" (chown(2)). */
 const MAXIMUM_ID = 0xffff_fffe
 /** An accounts file larger than this is hostile. */
 const MAXIMUM_ACCOUNTS = 8 * 1024 * 1024
@@ -33,62 +35,81 @@ const MAXIMUM_ACCOUNTS = 8 * 1024 * 1024
 export function accountsOf(tree: Tree): ReadAccounts {
   return async (file) => {
     const entry = tree.get(resolveInRoot(tree, file))
-    const target = entry?.type === 'hardlink' ? tree.get(entry.linkname) : entry
-    if (target?.type !== 'file' || target.content === undefined) return ''
-    return new TextDecoder().decode(await readAll(target.content.open(), MAXIMUM_ACCOUNTS))
+    const content = entry === undefined ? undefined : linkedFile(tree, entry).content
+    if (content === undefined) return ''
+    return new TextDecoder().decode(await readAll(content.open(), MAXIMUM_ACCOUNTS))
   }
 }
 
 /**
  * Resolves `user[:group]` as USER and `--chown` take it: numbers as they are, names by the image's accounts.
  *
- * Without a group a number stands for both ids in `--chown` (`numericGroup: 'same'`) and means group 0 for USER.
+ * Without a group a number stands for both ids in `--chown` (`numericGroup: 'same'`); for USER it means the group its
+ * account has, or 0.
  *
- * @throws {BuilderError} `ERR_BUILDER_COPY` if a name is not known; never a silent 0.
+ * @throws {BuilderError} `ERR_BUILDER_COPY` if a name is not known, or its account is damaged; never a silent 0.
  */
 export async function resolveIdentity(
   text: string,
   accounts: ReadAccounts,
   options: { readonly numericGroup: 'same' | 'root'; readonly location?: SourceLocation | undefined },
 ): Promise<Identity> {
-  const [user = '', group] = text.split(':', 2)
-  const passwd = rows(await accounts('etc/passwd'))
+  const { numericGroup, location } = options
+  const at = text.indexOf(':')
+  const user = (at === -1 ? text : text.slice(0, at)) || '0'
+  const group = at === -1 ? '' : text.slice(at + 1)
+  const users = rows(await accounts('etc/passwd'))
   const groups = rows(await accounts('etc/group'))
-  const name = user === '' ? '0' : user
-  const account = passwd.find((row) => row[0] === name) ?? passwd.find((row) => row[2] === name)
-  const uid = NUMBER.test(name) ? Number(name) : Number(account?.[2] ?? Number.NaN)
-  const named = account !== undefined && !NUMBER.test(name)
-  const primary =
-    account !== undefined && (named || options.numericGroup === 'root') ? Number(account[3]) : undefined
-  const fallback = options.numericGroup === 'same' ? uid : 0
-  const gid = group === undefined || group === '' ? (primary ?? fallback) : groupId(group)
-  for (const [id, what] of [
-    [uid, `user ${JSON.stringify(user)}`],
-    [gid, `group ${JSON.stringify(group ?? '')}`],
-  ] as const) {
-    if (Number.isInteger(id) && id >= 0 && id <= MAXIMUM_ID) continue
-    const { location } = options
+  const isNumber = NUMBER.test(user)
+  // A number is never a name, so that no account can make 1000 mean 0.
+  const account = users.find((row) => row[isNumber ? 2 : 0] === user)
+  const uid = required(isNumber ? user : account?.[2], `user ${JSON.stringify(user)}`)
+  const gid =
+    group !== ''
+      ? required(
+          NUMBER.test(group) ? group : groups.find((row) => row[0] === group)?.[2],
+          `group ${JSON.stringify(group)}`,
+        )
+      : isNumber && (account === undefined || numericGroup === 'same')
+        ? numericGroup === 'same'
+          ? uid
+          : 0
+        : required(account?.[3], `primary group of the user ${JSON.stringify(user)}`)
+  const supplementary = new Set(
+    group === '' && account !== undefined ? memberships(account[0] ?? '', groups) : [],
+  )
+  supplementary.delete(gid)
+  return { uid, gid, groups: [...supplementary].toSorted((a, b) => a - b), home: account?.[5] || '/' }
+
+  function required(id: string | undefined, what: string): number {
+    const number = parseId(id)
+    if (number !== undefined) return number
     throw new BuilderError('ERR_BUILDER_COPY', `The image has no ${what}`, {
       ...(location !== undefined && { location }),
       hint: 'Use a number, or add the name to /etc/passwd or /etc/group first',
     })
   }
-  const login = account?.[0]
-  const supplementary = groups
-    .filter((row) => login !== undefined && group === undefined && (row[3] ?? '').split(',').includes(login))
-    .map((row) => Number(row[2]))
-    .filter((id) => Number.isInteger(id) && id !== gid)
-  return { uid, gid, groups: supplementary.toSorted((a, b) => a - b), home: account?.[5] || '/' }
-
-  function groupId(wanted: string): number {
-    if (NUMBER.test(wanted)) return Number(wanted)
-    return Number(groups.find((row) => row[0] === wanted)?.[2] ?? Number.NaN)
-  }
 }
 
+/** Groups that list a user as a member; damaged lines are as good as none. */
+function memberships(login: string, groups: readonly string[][]): number[] {
+  return groups.flatMap((row) => {
+    const id = (row[3] ?? '').split(',').includes(login) ? parseId(row[2]) : undefined
+    return id ?? []
+  })
+}
+
+function parseId(text: string | undefined): number | undefined {
+  if (text === undefined || !NUMBER.test(text)) return undefined
+  const id = Number(text)
+  return id <= MAXIMUM_ID ? id : undefined
+}
+
+/** The fields of each line: passwd(5), group(5). */
 function rows(text: string): string[][] {
   return text
     .split('\n')
+    .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => line.split(':'))
 }

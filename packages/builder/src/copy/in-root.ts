@@ -21,17 +21,17 @@ export interface Links {
  * @throws {BuilderError} `ERR_BUILDER_COPY` on a loop.
  */
 export function resolveInRoot(tree: Links, path: string): string {
-  const pending = parts(path).toReversed()
+  const pending = components(path).toReversed()
   const resolved: string[] = []
   let links = 0
-  for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
-    if (part === '..') {
+  for (let component = pending.pop(); component !== undefined; component = pending.pop()) {
+    if (component === '..') {
       resolved.pop()
       continue
     }
-    const entry = tree.get([...resolved, part].join('/'))
+    const entry = tree.get([...resolved, component].join('/'))
     if (entry?.type !== 'symlink') {
-      resolved.push(part)
+      resolved.push(component)
       continue
     }
     links += 1
@@ -39,11 +39,11 @@ export function resolveInRoot(tree: Links, path: string): string {
       throw new BuilderError('ERR_BUILDER_COPY', `Too many symbolic links in ${JSON.stringify(path)}`)
     }
     if (entry.linkname.startsWith('/')) resolved.length = 0
-    pending.push(...parts(entry.linkname).toReversed())
+    pending.push(...components(entry.linkname).toReversed())
   }
   return resolved.join('/')
 }
 
-function parts(path: string): string[] {
-  return path.split('/').filter((part) => part !== '' && part !== '.')
+function components(path: string): string[] {
+  return path.split('/').filter((component) => component !== '' && component !== '.')
 }

@@ -4,9 +4,11 @@
  * @module
  */
 import { posix } from 'node:path'
-import type { Entry, Tree } from '@varve/layer'
+import { type Entry, joinPath, type Tree } from '@varve/layer'
 import { BuilderError, type SourceLocation } from '../errors.ts'
-import { hasWildcard, matchGlob } from '../ignore/glob.ts'
+import { compileGlob, hasWildcard } from '../ignore/glob.ts'
+import type { PatternMatcher } from '../ignore/pattern.ts'
+import { linkedFile } from './hard-links.ts'
 import { resolveInRoot } from './in-root.ts'
 
 /** One file or directory to be copied. */
@@ -18,56 +20,125 @@ export interface Match {
   readonly entry: Entry | undefined
   /** The name it has below a destination directory: its last component as written. */
   readonly name: string
-  /** Directories to keep in front of it (`--parents`), `''` for none. */
-  readonly kept: string
+  /** Directories to keep in front of it (`--parents`), outermost first; a directory is the last of them itself. */
+  readonly kept: readonly KeptDirectory[]
+}
+
+/** A directory that `--parents` keeps, with the attributes it has in the source. */
+export interface KeptDirectory {
+  /** Below the destination. */
+  readonly path: string
+  readonly entry: Entry | undefined
+}
+
+/** One thing that a match brings along. */
+export interface SourceFile {
+  /** Below the destination directory; it is also what `--exclude` looks at. */
+  readonly path: string
+  /** The entry found, which may be a hard link. */
+  readonly name: Entry
+  /** The file it is a name of: all its metadata, and the content. */
+  readonly file: Entry
 }
 
 /**
  * Finds what one source word means: a path, or a pattern whose `*` stays within one component.
  *
- * A pattern may match nothing; a path must exist.
+ * A pattern may match nothing; a path must exist. With `parents`, `**` spans directories, and `/./` ends the part of
+ * the path that is not kept.
  *
- * @throws {BuilderError} `ERR_BUILDER_COPY`
+ * @throws {BuilderError} `ERR_BUILDER_COPY` if a path does not exist or its links loop; `ERR_BUILDER_DOCKERFILE` if a
+ *   pattern is malformed.
  */
 export function findSources(
   tree: Tree,
   word: string,
   options: { readonly parents: boolean; readonly location?: SourceLocation | undefined },
 ): Match[] {
-  const { location } = options
-  const [pivot, rest] = options.parents ? splitPivot(word) : ['', word]
-  const pattern = clean(posix.join('/', pivot, rest))
-  const paths = hasWildcard(pattern)
-    ? [...tree].map(({ path }) => path).filter((path) => path !== '' && matchGlob(pattern, path))
-    : [pattern]
-  return paths.map((written) => {
-    const path = resolveInRoot(tree, written)
-    const entry = tree.get(path)
-    if (entry === undefined && path !== '') {
-      throw new BuilderError('ERR_BUILDER_COPY', `${JSON.stringify(`/${written}`)} not found`, {
-        ...(location !== undefined && { location }),
-        hint: 'Is it below the build context, and not excluded by .dockerignore?',
-      })
-    }
-    const base = clean(posix.join('/', pivot))
-    const below = base === '' ? written : written.slice(base.length + 1)
-    return {
-      tree,
-      path,
-      entry,
-      name: posix.basename(written),
-      kept: options.parents
-        ? isDirectory(entry)
-          ? below
-          : clean(posix.join('/', posix.dirname(below)))
-        : '',
-    }
-  })
+  const { parents, location } = options
+  const [pivot, rest] = parents ? splitPivot(word) : ['', word]
+  return expandPattern(tree, '', clean(pivot), parents).flatMap((root) =>
+    expandPattern(tree, root, clean(rest), parents).map((written) => {
+      const path = resolveInRoot(tree, joinPath(root, written))
+      const entry = tree.get(path)
+      if (entry === undefined && path !== '') {
+        throw new BuilderError('ERR_BUILDER_COPY', `${JSON.stringify(`/${joinPath(root, written)}`)} not found`, {
+          ...(location !== undefined && { location }),
+          hint: 'Is it below the build context, and not excluded by .dockerignore?',
+        })
+      }
+      const kept = isDirectory(entry) ? written : clean(posix.dirname(written))
+      return {
+        tree,
+        path,
+        entry,
+        name: posix.basename(written),
+        kept: parents ? keptDirectories(tree, root, kept) : [],
+      }
+    }),
+  )
+}
+
+/**
+ * Everything a match brings along, in the order of its tree: kept directories, then a file itself, or what is below a
+ * directory.
+ *
+ * @throws {BuilderError} `ERR_BUILDER_COPY` for a hard link that leads nowhere.
+ */
+export function* sourceFiles(match: Match, exclude?: PatternMatcher): Generator<SourceFile, void, void> {
+  for (const [path, name] of namesOf(match)) {
+    if (exclude?.matches(path) === true) continue
+    yield { path, name, file: linkedFile(match.tree, name) }
+  }
 }
 
 /** Whether a match is a directory, whose contents are copied, not itself. */
 export function isDirectory(entry: Entry | undefined): boolean {
   return entry === undefined || entry.type === 'directory'
+}
+
+function* namesOf({ tree, path, entry, name, kept }: Match): Generator<[path: string, name: Entry]> {
+  for (const directory of kept) {
+    if (directory.entry !== undefined) yield [directory.path, directory.entry]
+  }
+  const directory = kept.at(-1)?.path ?? ''
+  if (entry !== undefined && !isDirectory(entry)) {
+    yield [joinPath(directory, name), entry]
+    return
+  }
+  const skipped = path === '' ? 0 : path.length + 1
+  for (const below of tree.below(path)) yield [joinPath(directory, below.path.slice(skipped)), below]
+}
+
+/** What a pattern means below `root`, as written there; a path means itself, whether it exists or not. */
+function expandPattern(tree: Tree, root: string, pattern: string, globstar: boolean): string[] {
+  if (!hasWildcard(pattern)) return [pattern]
+  const parts = pattern.split('/')
+  const wild = parts.findIndex((part) => hasWildcard(part))
+  const prefix = parts.slice(0, wild).join('/')
+  const directory = resolveInRoot(tree, joinPath(root, prefix))
+  const matches = compileGlob(parts.slice(wild).join('/'), { globstar })
+  const found: string[] = []
+  let covered: string | undefined
+  for (const { path, type } of tree.below(directory)) {
+    // What is below a match comes with it.
+    if (covered !== undefined && path.startsWith(covered)) continue
+    const relative = directory === '' ? path : path.slice(directory.length + 1)
+    if (!matches(relative)) continue
+    found.push(joinPath(prefix, relative))
+    if (type === 'directory') covered = `${path}/`
+  }
+  return found
+}
+
+/** `a`, `a/b`, … up to `path`, which lies below `root`. */
+function keptDirectories(tree: Tree, root: string, path: string): KeptDirectory[] {
+  if (path === '') return []
+  const parts = path.split('/')
+  return parts.map((_, index) => {
+    const kept = parts.slice(0, index + 1).join('/')
+    return { path: kept, entry: tree.get(resolveInRoot(tree, joinPath(root, kept))) }
+  })
 }
 
 /** `a/./b`: what is left of the pivot is not kept. */
@@ -76,6 +147,7 @@ function splitPivot(word: string): [pivot: string, rest: string] {
   return at < 0 ? ['', word] : [word.slice(0, at), word.slice(at + 3)]
 }
 
+/** Relative to the root of the source, which `..` does not leave. */
 function clean(path: string): string {
-  return posix.normalize(path).replace(/^\/+|\/+$/g, '')
+  return posix.join('/', path).replaceAll(/^\/+|\/+$/g, '')
 }

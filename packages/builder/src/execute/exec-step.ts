@@ -4,6 +4,7 @@
  * @module
  */
 import type { BlobFiles, BlobStore } from '@varve/cache-store'
+import { digestStream, withSignal } from '@varve/digest'
 import { formatPlatform, hostPlatform, parsePlatform } from '@varve/oci-manifest'
 import { BuilderError } from '../errors.ts'
 import type { ExecStep } from '../plan/plan.ts'
@@ -56,10 +57,21 @@ async function runStep(
   requireNative(step)
   const layers = await layerFiles(input)
   const request = { layers, args, env: [...env, ...proxy], cwd, user, network, scripts, epoch }
-  const outcome = await input
-    .runner()
-    .run(request, { onOutput, write }, signal === undefined ? {} : { signal })
-  return outcome.layer
+  try {
+    const outcome = await input.runner().run(request, { onOutput, write }, withSignal(signal))
+    return outcome.layer
+  } catch (error) {
+    if ((error as Partial<BuilderError>).code !== 'ERR_BUILDER_RUN') await proveLayers(input)
+    throw error
+  }
+}
+
+/** The runner reads layers as files. If it failed, a read through the store tells whether one of them is damaged. */
+async function proveLayers({ parent, content, signal }: ExecInput): Promise<void> {
+  for (const { descriptor } of parent.layers) {
+    const source = await content.need(descriptor, signal)
+    await digestStream(source.open(withSignal(signal)))
+  }
 }
 
 /** Foreign machine code needs an emulator, which is not set up by this runner. */

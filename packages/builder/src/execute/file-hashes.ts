@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { type Digest, digestOf, isDigest } from '@varve/digest'
@@ -87,7 +87,7 @@ export class FileHashes {
       writeFileSync(temporary, `${checksum(body)}\n${body}`)
       renameSync(temporary, this.#index)
     } catch {
-      rmSync(temporary, { force: true })
+      if (existsSync(temporary)) rmSync(temporary)
     }
   }
 

@@ -54,7 +54,9 @@ export async function runProcess(root: string, scratch: string, job: ExecJob): P
   if (request.scripts.length === 0) requireProgram(root, sandboxed)
   const rootAlone = identity.uid === 0 && identity.gid === 0 && identity.groups.length === 0
   const command =
-    job.sandbox === 'bwrap' && rootAlone ? bubblewrap(sandboxed) : namespaces(sandboxed, hostTools())
+    job.sandbox === 'bwrap' && rootAlone
+      ? bubblewrap(sandboxed, hostTools())
+      : namespaces(sandboxed, hostTools())
   try {
     return await wait(command)
   } finally {

@@ -32,12 +32,14 @@ export interface CommandLine {
 const HOSTNAME = 'buildkitsandbox'
 
 /** bubblewrap: root only, since it cannot become another user and keep the whole id map. */
-export function bubblewrap(process: SandboxedProcess): CommandLine {
-  const { root, args, env, cwd, network, binds } = process
+export function bubblewrap(process: SandboxedProcess, tools: Tools): CommandLine {
+  const { root, args, env, cwd, identity, network, binds } = process
   return {
-    program: 'bwrap',
+    program: tools.setpriv,
     args: [
-      ['--bind', root, '/', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/dev/shm'],
+      // bwrap would pass on the groups that root has on the host.
+      [`--groups=${identity.gid}`, 'bwrap'],
+      ['--bind', root, '/', '--proc', '/proc', '--dev', '/dev', '--perms', '1777', '--tmpfs', '/dev/shm'],
       [...binds].flatMap(([target, source]) => ['--ro-bind', source, target]),
       ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--hostname', HOSTNAME, '--die-with-parent'],
       network === 'none' ? ['--unshare-net'] : [],
@@ -56,44 +58,31 @@ function setVariable(pair: string): string[] {
 }
 
 /**
- * util-linux alone. In a mount namespace of its own the new root is moved over `/` before the process changes into
- * it, as initramfs scripts do: above it there is nothing to climb out to.
+ * util-linux and coreutils alone. In a mount namespace of its own the new root is moved over `/` before the process
+ * changes into it, as initramfs scripts do: above it there is nothing to climb out to.
+ *
+ * chroot is the last program of the host. To it `/` is still the old root, but `/..` is what is mounted over that; it
+ * is asked to stay in the working directory, which the script before it chose.
  */
 export function namespaces(process: SandboxedProcess, tools: Tools): CommandLine {
-  const { root, env, identity, network, binds } = process
+  const { root, args, env, cwd, identity, network, binds } = process
+  const { uid, gid, groups } = identity
   const bounding = ['-all', ...CAPABILITIES.map((name) => `+${name}`)].join(',')
   return {
     program: tools.unshare,
     args: [
       ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--ipc', '--uts'],
       network === 'none' ? ['--net'] : [],
-      ['--', '/bin/sh', '-c', enterScript(binds), 'enter', root],
-      [tools.env, '-i', ...env],
-      [tools.setpriv, `--bounding-set=${bounding}`, '--inh-caps=-all', '--groups', String(identity.gid)],
-      becomeUser(process, tools),
+      ['--', '/bin/sh', '-c', enterScript(binds), 'enter', root, cwd],
+      // bwrap sets PWD whatever is asked of it, so this does too.
+      [tools.env, '-i', ...env, `PWD=${cwd}`],
+      [tools.setpriv, `--bounding-set=${bounding}`, '--inh-caps=-all'],
+      // The sign keeps chroot from looking numbers up as names.
+      [tools.chroot, '--skip-chdir', `--userspec=+${uid}:+${gid}`],
+      [`--groups=${[gid, ...groups].map((id) => `+${id}`).join(',')}`, '/..'],
+      args,
     ].flat(),
   }
-}
-
-/**
- * The last program of the host. unshare sets the working directory but clears supplementary groups; chroot sets
- * groups but not the directory, so there the image's shell does.
- */
-function becomeUser({ args, cwd, identity }: SandboxedProcess, tools: Tools): string[] {
-  const { uid, gid, groups } = identity
-  if (groups.length === 0) {
-    const user = uid === 0 && gid === 0 ? [] : [`--setgid=${gid}`, `--setuid=${uid}`]
-    return [tools.unshare, '--root=.', `--wd=${cwd}`, ...user, '--', ...args]
-  }
-  const change = ['/bin/sh', '-c', 'cd "$0" && exec "$@"', cwd]
-  return [
-    tools.chroot,
-    `--userspec=${uid}:${gid}`,
-    `--groups=${[gid, ...groups].join(',')}`,
-    '.',
-    ...change,
-    ...args,
-  ]
 }
 
 /** Absolute paths of the host's tools: the image's PATH must not choose them. */
@@ -104,7 +93,7 @@ export interface Tools {
   readonly chroot: string
 }
 
-/** Prepares the new root, then runs the rest of its arguments from there. `$1` is the root. */
+/** Prepares the new root, then runs the rest of its arguments there. `$1` is the root, `$2` the working directory in it. */
 function enterScript(binds: ReadonlyMap<string, string>): string {
   const devices = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
   const links = [
@@ -115,9 +104,16 @@ function enterScript(binds: ReadonlyMap<string, string>): string {
   ]
   return [
     'set -e',
-    'root=$1; shift',
+    'root=$1; cwd=$2; shift 2',
     `hostname ${HOSTNAME} 2>/dev/null || true`,
     'mount -t proc proc "$root/proc"',
+    // What bwrap makes read-only: here root of the image would be root of the host.
+    'for name in sys sysrq-trigger irq bus; do',
+    '  if [ -e "$root/proc/$name" ]; then',
+    '    mount --bind "$root/proc/$name" "$root/proc/$name"',
+    '    mount -o remount,bind,ro "$root/proc/$name"',
+    '  fi',
+    'done',
     'mount -t tmpfs -o mode=755,nosuid tmpfs "$root/dev"',
     ...devices.map((name) => `: > "$root/dev/${name}"; mount --bind /dev/${name} "$root/dev/${name}"`),
     ...[...links, 'ptmx:pts/ptmx'].map((link) => {
@@ -132,8 +128,8 @@ function enterScript(binds: ReadonlyMap<string, string>): string {
       `mount --bind ${quote(source)} "$root"${quote(target)}`,
       `mount -o remount,bind,ro "$root"${quote(target)}`,
     ]),
-    'cd "$root"',
-    'mount --move . /',
+    'cd -P "$root$cwd"',
+    'mount --move "$root" /',
     'exec "$@"',
   ].join('\n')
 }

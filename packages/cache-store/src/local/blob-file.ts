@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { closeSync, fstatSync, readSync, rmSync } from 'node:fs'
+import { closeSync, fstatSync, readSync } from 'node:fs'
 import { dirname } from 'node:path'
 import {
   algorithmOf,
@@ -16,7 +16,7 @@ import {
 } from '@varve/digest'
 import { CacheStoreError } from '../errors.ts'
 import { readFailure, systemCode } from './failure.ts'
-import { ensureDirectory, openFile, publish, quarantine, statusOf, touch } from './files.ts'
+import { ensureDirectory, openFile, quarantine, replace, statusOf, touch } from './files.ts'
 import { blobPath, type Place } from './place.ts'
 import { isEmptyDigest } from '../empty-blob.ts'
 
@@ -103,16 +103,11 @@ export function blobSource(place: Place, digest: Digest, size: number): ByteSour
   }
 }
 
-/** Makes a verified temporary file a blob. */
-export function publishBlob(place: Place, temporary: string, digest: Digest): void {
+/** Makes a file a blob, whose bytes are verified and on the disk; it stays where it is if that fails. */
+export function publishBlob(place: Place, from: string, digest: Digest): void {
   const target = blobPath(place, digest)
-  try {
-    ensureDirectory(place, dirname(target))
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
-  }
-  publish(place, temporary, target)
+  ensureDirectory(place, dirname(target))
+  replace(place, from, target)
 }
 
 /** Blocks of `[start, end)`, each a new array that the reader may keep. */

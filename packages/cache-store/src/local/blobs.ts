@@ -56,8 +56,7 @@ export function createLocalBlobs(place: Place): BlobStore & BlobFiles {
       const before = await proveBlob(place, digest, signal)
       if (before === true) return 'existed'
       try {
-        const temporary = await receive(place, digest, source, signal)
-        publishBlob(place, temporary, digest)
+        publishTemporary(place, await receive(place, digest, source, signal), digest)
       } catch (error) {
         if (error instanceof CacheStoreError && error.code === 'ERR_CACHE_STORE_FULL') return 'skipped'
         throw error
@@ -79,8 +78,17 @@ export function createLocalBlobs(place: Place): BlobStore & BlobFiles {
     file: async (digest) => {
       if (sizeOfBlob(place, digest) !== undefined) return blobPath(place, digest)
       if (!isEmptyDigest(digest) || place.readOnly) return undefined
-      publishBlob(place, writeTemporary(place, new Uint8Array()), digest)
+      publishTemporary(place, writeTemporary(place, new Uint8Array()), digest)
       return blobPath(place, digest)
     },
+  }
+}
+
+function publishTemporary(place: Place, temporary: string, digest: Digest): void {
+  try {
+    publishBlob(place, temporary, digest)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
   }
 }

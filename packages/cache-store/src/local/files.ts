@@ -108,20 +108,31 @@ export function writeFully(fd: number, bytes: Uint8Array, position: number): voi
 
 /** Gives a temporary file its name, over whatever has it. The temporary name is gone afterwards in any case. */
 export function publish(place: Place, temporary: string, target: string): void {
-  writing(target, () => {
+  try {
+    replace(place, temporary, target)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
+}
+
+/** As {@link publish}, but a file that cannot be moved stays where it is. */
+export function replace(place: Place, from: string, to: string): void {
+  moveOver(place, from, to)
+  writing(to, () => syncDirectory(place, dirname(to)))
+}
+
+/** As {@link replace}, but lasting only when the caller has seen to it. */
+export function moveOver(place: Place, from: string, to: string): void {
+  writing(to, () => {
     try {
-      try {
-        renameSync(temporary, target)
-      } catch (error) {
-        if (!statusOf(target)?.isDirectory()) throw error
-        quarantine(place, target)
-        renameSync(temporary, target)
-      }
+      renameSync(from, to)
     } catch (error) {
-      rmSync(temporary, { force: true })
-      throw error
+      // A directory is no file of ours, and cannot be renamed over.
+      if (!statusOf(to)?.isDirectory()) throw error
+      quarantine(place, to)
+      renameSync(from, to)
     }
-    syncDirectory(place, dirname(target))
   })
 }
 
@@ -158,17 +169,20 @@ export function syncDirectory(place: Place, path: string): void {
  * @throws {CacheStoreError} `ERR_CACHE_STORE_UNSAFE`, `ERR_CACHE_STORE_UNWRITABLE`
  */
 export function ensureDirectory(place: Place, path: string): void {
-  if (statusOf(path) === undefined) {
-    writing(path, () => {
-      try {
-        // Never writable by everybody, even where the umask is 0.
-        mkdirSync(path, { mode: 0o775 })
-      } catch (error) {
-        if (systemCode(error) !== 'EEXIST') throw error
-      }
-      syncDirectory(place, dirname(path))
-    })
+  const status = statusOf(path)
+  if (status !== undefined) {
+    assertSafe(path, status)
+    return
   }
+  writing(path, () => {
+    try {
+      // Never writable by everybody, even where the umask is 0.
+      mkdirSync(path, { mode: 0o775 })
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error
+    }
+    syncDirectory(place, dirname(path))
+  })
   assertSafe(path)
 }
 
@@ -177,8 +191,7 @@ export function ensureDirectory(place: Place, path: string): void {
  *
  * @throws {CacheStoreError} `ERR_CACHE_STORE_UNSAFE`
  */
-export function assertSafe(path: string): void {
-  const status = statusOf(path)
+export function assertSafe(path: string, status: Stats | undefined = statusOf(path)): void {
   if (status === undefined) return
   const unsafe = (what: string): CacheStoreError =>
     new CacheStoreError('ERR_CACHE_STORE_UNSAFE', `${JSON.stringify(path)} ${what}`, { path })

@@ -10,8 +10,8 @@ import type { Ingest, StoreOptions } from '../blob-store.ts'
 import { CacheStoreError } from '../errors.ts'
 import { assertIngestName } from '../names.ts'
 import { publishBlob, readBlocks } from './blob-file.ts'
-import { readOnly, writing, writingLater } from './failure.ts'
-import { writeFully } from './files.ts'
+import { readOnly, systemCode, writing, writingLater } from './failure.ts'
+import { statusOf, writeFully } from './files.ts'
 import { ingestDirectory, type Place } from './place.ts'
 import { dataPath, isIntact, openData, remove, resume, takenOver, type Upload } from './upload.ts'
 
@@ -70,9 +70,11 @@ function handleOf(place: Place, uploads: Map<string, Upload>, upload: Upload): I
         remove(directory)
         return actual
       } catch (error) {
-        // Bytes that are wrong are of no use; after a failed write they may still be.
+        // Bytes that are wrong are of no use; those that only could not be moved can be resumed.
         if (error instanceof DigestError || codeOf(error) === 'ERR_CACHE_STORE_CORRUPT') remove(directory)
-        throw error
+        throw statusOf(directory) === undefined && systemCode(causeOf(error)) === 'ENOENT'
+          ? takenOver(ref, data)
+          : error
       }
     },
 
@@ -143,6 +145,10 @@ async function digestAs(
     await new Promise(setImmediate)
   }
   return digester.finish()
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined
 }
 
 function codeOf(error: unknown): string | undefined {

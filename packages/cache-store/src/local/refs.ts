@@ -10,7 +10,7 @@ import { CacheStoreError } from '../errors.ts'
 import { assertRefName } from '../names.ts'
 import { seal, unseal } from '../seal.ts'
 import { readFailure, readOnly, systemCode, writing } from './failure.ts'
-import { publish, readSmallFile, syncDirectory, writeTemporary } from './files.ts'
+import { moveOver, readSmallFile, syncDirectory, writeTemporary } from './files.ts'
 import { tryLock } from './lock.ts'
 import { type Place, refPath, refsDirectory } from './place.ts'
 
@@ -57,6 +57,8 @@ export function createLocalRefs(place: Place, patienceMs = 30_000): RefStore {
       } finally {
         change.discard()
       }
+      // Only now, so that nobody waits for the disk to get the lock.
+      writing(refsDirectory(place), () => syncDirectory(place, refsDirectory(place)))
     },
 
     list: async (prefix, { signal } = {}) => {
@@ -90,17 +92,12 @@ function trySwap(place: Place, name: string, before: Uint8Array | undefined, cha
   if (lock === undefined) return false
   try {
     if (!isSame(readRef(place, name), before) || !lock.isHeld()) return false
-    if (change.temporary !== undefined) publish(place, change.temporary, path)
-    else writing(path, () => remove(place, path))
+    if (change.temporary === undefined) writing(path, () => rmSync(path, { recursive: true, force: true }))
+    else moveOver(place, change.temporary, path)
     return true
   } finally {
     writing(path, () => lock.release())
   }
-}
-
-function remove(place: Place, path: string): void {
-  rmSync(path, { force: true })
-  syncDirectory(place, refsDirectory(place))
 }
 
 /** A damaged document is read as none: whoever updates it makes it anew. */

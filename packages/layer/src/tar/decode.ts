@@ -120,8 +120,12 @@ class MemberQueue implements MemberHandler {
     return true
   }
 
-  async *body(): AsyncGenerator<Uint8Array, void, void> {
-    const member = this.#member
+  /** The body of the member that {@link next} gave last, for as long as it is the last. */
+  body(): AsyncGenerator<Uint8Array, void, void> {
+    return this.#body(this.#member)
+  }
+
+  async *#body(member: number): AsyncGenerator<Uint8Array, void, void> {
     while (member === this.#member) {
       const item = this.#items[this.#taken]
       if (item === undefined) {

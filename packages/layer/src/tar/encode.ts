@@ -91,6 +91,7 @@ export function writeSimpleMember(entry: Entry, block: Buffer, at: number, optio
     (linkname === '' || fitsLink(linkname)) &&
     isAscii(path) &&
     isCleanPath(path) &&
+    (path !== '' || type === 'directory') &&
     (type === 'file' || type === 'directory' || (type === 'symlink' && linkname !== ''))
   if (!fits) return false
   const name = nameOf(entry)

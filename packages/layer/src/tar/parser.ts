@@ -199,8 +199,10 @@ export class TarParser {
   }
 
   #readMap(buffer: Buffer, at: number): number {
-    const limit = Math.min(buffer.length, at + this.#remaining)
     const reader = this.#map
+    // A chunk may be large: not more of it is read than a map may have, and the byte that is too much.
+    const budget = this.#limits.paxBytes + BLOCK - reader.length
+    const limit = Math.min(buffer.length, at + this.#remaining, at + budget)
     let end = reader.read(buffer, at, limit, this.#base + at)
     this.#checkMapSize(reader.length)
     if (reader.complete) {

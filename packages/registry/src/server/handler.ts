@@ -68,7 +68,8 @@ export function createRegistryHandler(options: RegistryHandlerOptions): Registry
     if (action === 'delete' && !allowDelete) throw unsupported('This registry does not delete')
     const repository = 'repository' in route ? route.repository : undefined
     const denied = await authorize?.({ repository, action }, request)
-    if (denied !== undefined) return denied
+    // A copy, since the headers of a response that came from elsewhere may be frozen.
+    if (denied !== undefined) return new Response(denied.body, denied)
     const mayPull = async (other: string): Promise<boolean> =>
       (await authorize?.({ repository: other, action: 'pull' }, request)) === undefined
     const report = (error: unknown): void => {

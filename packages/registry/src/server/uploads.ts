@@ -119,6 +119,18 @@ function createSession(
   limit: number,
   onEnd: () => void,
 ): Session {
+  let ended = false
+  const end = (): void => {
+    ended = true
+    onEnd()
+  }
+  const write = async (chunk: Uint8Array): Promise<void> => {
+    try {
+      await ingest.write(chunk)
+    } catch (error) {
+      throw ended ? new Fault(404, 'BLOB_UPLOAD_UNKNOWN', 'The upload was cancelled') : error
+    }
+  }
   return {
     id,
     repository,
@@ -135,18 +147,18 @@ function createSession(
         if (ingest.offset + chunk.byteLength > limit) {
           throw new Fault(413, 'SIZE_INVALID', `A blob has at most ${limit} bytes here`)
         }
-        await ingest.write(chunk)
+        await write(chunk)
       }
       if (length !== Infinity && size !== length) {
         throw new Fault(400, 'SIZE_INVALID', `Announced ${length} bytes, sent ${size}`)
       }
     },
     async commit(digest) {
-      onEnd()
+      end()
       return ingest.commit({ digest })
     },
     async abort() {
-      onEnd()
+      end()
       await ingest.abort()
     },
   }
