@@ -1,4 +1,12 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import t from 'tap'
 import { execute, outcomeOf, startVarve } from './support/command.ts'
 import { needsOrdinaryUser, ordinaryUser } from './support/ordinary-user.ts'
@@ -18,21 +26,33 @@ const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const CONTRACT: ReadonlyArray<readonly [instructions: string, printed: string]> = [
   ['ENV GREETING="hello world"\nARG DECLARED=arg\nARG BARE\nWORKDIR /work/dir', ''],
   ['RUN ["env"]', `${PATH}\nGREETING=hello world\nDECLARED=arg\nHOME=/root\nPWD=/work/dir\n`],
-  ['RUN id; pwd; hostname; umask', 'uid=0(root) gid=0(root) groups=0(root)\n/work/dir\nbuildkitsandbox\n0022\n'],
-  ["RUN grep -E '^(CapPrm|CapEff)' /proc/self/status", 'CapPrm:\t00000000a80425fb\nCapEff:\t00000000a80425fb\n'],
+  [
+    'RUN id; pwd; hostname; umask',
+    'uid=0(root) gid=0(root) groups=0(root)\n/work/dir\nbuildkitsandbox\n0022\n',
+  ],
+  [
+    "RUN grep -E '^(CapPrm|CapEff)' /proc/self/status",
+    'CapPrm:\t00000000a80425fb\nCapEff:\t00000000a80425fb\n',
+  ],
   [
     "RUN cd /dev && ls -1d [!c]* | tr '\\n' ' '",
     'fd full null ptmx pts random shm stderr stdin stdout tty urandom zero ',
   ],
-  ["RUN ls -ld /dev/shm | cut -c1-10; head -c 4 /dev/zero | wc -c; echo > /dev/null", 'drwxrwxrwt\n4\n'],
+  ['RUN ls -ld /dev/shm | cut -c1-10; head -c 4 /dev/zero | wc -c; echo > /dev/null', 'drwxrwxrwt\n4\n'],
   ['RUN for each in sys/vm/swappiness sysrq-trigger; do [ ! -w /proc/$each ] || echo $each; done', ''],
   ['RUN test -s /etc/resolv.conf && test -s /etc/hosts && echo there', 'there\n'],
-  ["RUN --network=none tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; ping -c 1 127.0.0.1 | grep -o ' 0% .*'", 'lo\n 0% packet loss\n'],
+  [
+    "RUN --network=none tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; ping -c 1 127.0.0.1 | grep -o ' 0% .*'",
+    'lo\n 0% packet loss\n',
+  ],
   ['RUN <<EOF\necho first \\\n  $GREETING\nfalse || echo second\nEOF', 'first hello world\nsecond\n'],
   ['RUN <<EOF\n#!/bin/busybox awk -f\nBEGIN { print "script " 6 * 7 }\nEOF', 'script 42\n'],
   ['RUN cat <<ONE && cat <<TWO\n1\nONE\n2\nTWO', '1\n2\n'],
   ['USER app\nRUN ["env"]', `${PATH}\nGREETING=hello world\nDECLARED=arg\nHOME=/home/app\nPWD=/work/dir\n`],
-  ['RUN id; pwd; umask', 'uid=1000(app) gid=1000(app) groups=1000(app),2000(extra),2001(more)\n/work/dir\n0022\n'],
+  [
+    'RUN id; pwd; umask',
+    'uid=1000(app) gid=1000(app) groups=1000(app),2000(extra),2001(more)\n/work/dir\n0022\n',
+  ],
   [
     "RUN grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status",
     'CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t00000000a80425fb\n',
@@ -45,9 +65,16 @@ for (const sandbox of SANDBOXES) {
   void t.test(`${sandbox} keeps the contract of RUN`, needs('run', 'busybox', sandbox), async (t) => {
     await bench.base()
     const dockerfile = ['FROM base', ...CONTRACT.map(([instructions]) => instructions)].join('\n')
-    const { logs } = await bench.build(bench.context(dockerfile), { flags: ['--runner', sandbox, '--no-cache'] })
-    for (const [index, [instructions, printed]] of CONTRACT.entries()) t.equal(logs[index], printed, instructions)
-    t.strictSame([mountsAbout(bench.directory), processesAbout(bench.directory)], [[], []], 'leaves nothing behind')
+    const { logs } = await bench.build(bench.context(dockerfile), {
+      flags: ['--runner', sandbox, '--no-cache'],
+    })
+    for (const [index, [instructions, printed]] of CONTRACT.entries())
+      t.equal(logs[index], printed, instructions)
+    t.strictSame(
+      [mountsAbout(bench.directory), processesAbout(bench.directory)],
+      [[], []],
+      'leaves nothing behind',
+    )
   })
 }
 

@@ -79,7 +79,7 @@ t.test('golden: headers have no time, no owner, no surprise', async (t) => {
   const content = new MemoryContent()
   const blob = content.put('text/plain', utf8('hello'))
   const tar = await readAll(writeArchive([{ descriptor: blob, name: 'x' }], content), 1e6)
-  t.equal(digestOf(tar), 'ARCHIVE_DIGEST')
+  t.equal(digestOf(tar), 'sha256:df1571e4eb791e2654f9af7e2479aa0ef0a5c075919555cbbc7361cb8cbeb7b1')
 })
 
 t.test('a file is read like any other source', async (t) => {
@@ -129,11 +129,13 @@ t.test('writing streams, and stops when nobody reads', async (t) => {
     }
   })
   let seen = 0
+  let ahead = 0
   for await (const chunk of writeArchive([{ descriptor: blob }], { read: async () => source })) {
     seen += chunk.byteLength
-    t.ok(given - seen < 2_000_000, 'the source is not far ahead') || t.bailout('no backpressure')
+    ahead = Math.max(ahead, given - seen)
     if (seen > 5_000_000) break
   }
+  t.ok(ahead < 2_000_000, `the source was at most ${ahead} bytes ahead`)
   t.ok(closed, 'and is closed')
 })
 
@@ -141,7 +143,7 @@ t.test('errors and aborts end the stream', async (t) => {
   const { content, amd64, index } = makeContent()
   const { manifest } = await readImage(content, amd64)
   const [layer] = manifest.value.layers
-  if (layer === undefined) return t.fail()
+  if (layer === undefined) throw new Error('no layer')
   const archive = (more: object = {}): Promise<Uint8Array> =>
     readAll(writeArchive([{ descriptor: index }], content, more), 1e7)
   const good = content.blobs.get(layer.digest) ?? new Uint8Array()
@@ -282,7 +284,7 @@ t.test('archives that are unsafe or none are refused', async (t) => {
     yield good.subarray(0, 512)
     throw failure
   })
-  await t.rejects(readArchive(failing), { code: ARCHIVE, cause: failure })
+  await t.rejects(readArchive(failing), failure, 'an error of the source is its own')
 })
 
 t.test('S8 blobs are found by digest only, and verified', async (t) => {

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Command, Option } from 'commander'
 import { build } from '../build/build.ts'
 import type { BuildOptions, BuildResult, NamedContext } from '../build/options.ts'
 import type { Output } from '../output/output.ts'
@@ -12,7 +11,6 @@ import { type CommandContext, say, tell } from './console.ts'
 import { createDisplay, type Progress } from './display/display.ts'
 import {
   cacheDirectory,
-  collect,
   parseAssignments,
   parseContext,
   parseEpoch,
@@ -21,7 +19,8 @@ import {
   usage,
 } from './options.ts'
 
-interface Flags {
+/** Its options. */
+export interface BuildFlags {
   readonly file?: string
   readonly tag: readonly string[]
   readonly target?: string
@@ -41,55 +40,21 @@ interface Flags {
 }
 
 /** Builds an image from a Dockerfile. */
-export function buildCommand(context: CommandContext): Command {
-  return new Command('build')
-    .description('Build an image from a Dockerfile')
-    .argument('[path]', 'build context', '.')
-    .option('-f, --file <path>', 'Dockerfile (default: PATH/Dockerfile)')
-    .option('-t, --tag <name>', 'name of the image; repeatable', collect, [])
-    .option('--target <stage>', 'stage to build, by name or number')
-    .option(
-      '--build-arg <name=value>',
-      'value of an ARG; without a value, that of the environment',
-      collect,
-      [],
-    )
-    .option('--build-context <name=source>', 'a directory, or oci-layout://DIR[:TAG]', collect, [])
-    .option('--label <name=value>', 'label of the image', collect, [])
-    .option('--platform <list>', 'such as linux/amd64,linux/arm64', collect, [])
-    .option('-o, --output <spec>', 'type=oci,dest=PATH (directory, .tar, or -) or type=registry', collect, [])
-    .option('--push', 'push to the registries that the names say', false)
-    .option('--no-cache', 'run every step')
-    .option('--pull', 'look for newer base images', false)
-    .addOption(
-      new Option('--runner <name>', 'who runs RUN')
-        .choices(['auto', 'bwrap', 'unshare', 'none'])
-        .default('auto'),
-    )
-    .option('--cache-dir <path>', 'the store (default: VARVE_CACHE_DIR or the XDG cache directory)')
-    .option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is', collect, [])
-    .addOption(
-      new Option('--progress <style>', 'how to show what goes on')
-        .choices(['auto', 'tty', 'plain', 'json', 'quiet'])
-        .default('auto'),
-    )
-    .option('--json', 'print the result as one JSON object', false)
-    .action(async (path: string, flags: Flags) => {
-      const outputs = outputsOf(flags, context)
-      const display = createDisplay(flags.progress, context)
-      try {
-        const result = await build(optionsOf(path, flags, outputs, context, display.onEvent))
-        display.close()
-        report(result, flags, outputs, context)
-      } finally {
-        display.close()
-      }
-    })
+export async function runBuild(context: CommandContext, path: string, flags: BuildFlags): Promise<void> {
+  const outputs = outputsOf(flags, context)
+  const display = createDisplay(flags.progress, context)
+  try {
+    const result = await build(optionsOf(path, flags, outputs, context, display.onEvent))
+    display.close()
+    report(result, flags, outputs, context)
+  } finally {
+    display.close()
+  }
 }
 
 function optionsOf(
   path: string,
-  flags: Flags,
+  flags: BuildFlags,
   outputs: readonly Output[],
   context: CommandContext,
   onEvent: BuildOptions['onEvent'] & {},
@@ -122,7 +87,7 @@ function optionsOf(
   }
 }
 
-function outputsOf(flags: Flags, { stdout }: CommandContext): Output[] {
+function outputsOf(flags: BuildFlags, { stdout }: CommandContext): Output[] {
   const outputs = flags.output.map(parseOutput)
   if (flags.push) outputs.push({ type: 'registry' })
   if (outputs.some((output) => output.type === 'registry') && flags.tag.length === 0) {
@@ -143,7 +108,7 @@ function writesToStdout(outputs: readonly Output[]): boolean {
 /** The result: the digest alone, or everything as JSON. */
 function report(
   result: BuildResult,
-  flags: Flags,
+  flags: BuildFlags,
   outputs: readonly Output[],
   context: CommandContext,
 ): void {

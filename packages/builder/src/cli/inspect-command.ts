@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Command } from 'commander'
 import { withSignal } from '@varve/digest'
 import { type Entry, fromLayers, fromTar, openLayer } from '@varve/layer'
 import { type ContentReader, formatPlatform, type Image, parsePlatform, readImage } from '@varve/oci-manifest'
@@ -13,7 +12,8 @@ import { printable } from './display/lines.ts'
 import { locateImage } from './locate-image.ts'
 import { cacheDirectory } from './options.ts'
 
-interface Flags {
+/** Its options. */
+export interface InspectFlags {
   readonly platform?: string
   readonly files: boolean
   readonly cacheDir?: string
@@ -21,22 +21,13 @@ interface Flags {
 }
 
 /** Shows what an image is made of. */
-export function inspectCommand(context: CommandContext): Command {
-  return new Command('inspect')
-    .description('Show an image: name or id in the store, layout directory, or archive')
-    .argument('<image>', 'such as app:1, 4ba7434e, ./layout:tag, image.tar')
-    .option('--platform <platform>', 'which image of an index')
-    .option('--files', 'list the files of its root file system', false)
-    .option('--cache-dir <path>', 'the store')
-    .option('--json', 'print one JSON object', false)
-    .action(async (name: string, flags: Flags) => {
-      const { reader, descriptor } = await locateImage(name, cacheDirectory(flags.cacheDir, context))
-      const platform = flags.platform === undefined ? {} : { platform: parsePlatform(flags.platform) }
-      const image = await readImage(reader, descriptor, { ...platform, ...withSignal(context.signal) })
-      const files = flags.files ? await filesOf(image, reader, context.signal) : undefined
-      if (flags.json) say(context, JSON.stringify(asObject(image, files)))
-      else for (const line of asLines(image, files)) say(context, line)
-    })
+export async function runInspect(context: CommandContext, name: string, flags: InspectFlags): Promise<void> {
+  const { reader, descriptor } = await locateImage(name, cacheDirectory(flags.cacheDir, context))
+  const platform = flags.platform === undefined ? {} : { platform: parsePlatform(flags.platform) }
+  const image = await readImage(reader, descriptor, { ...platform, ...withSignal(context.signal) })
+  const files = flags.files ? await filesOf(image, reader, context.signal) : undefined
+  if (flags.json) say(context, JSON.stringify(asObject(image, files)))
+  else for (const line of asLines(image, files)) say(context, line)
 }
 
 function asObject(image: Image, files: readonly Entry[] | undefined): unknown {

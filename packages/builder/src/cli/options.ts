@@ -10,11 +10,6 @@ import type { Output } from '../output/output.ts'
 import { defaultCacheDirectory } from '../workspace.ts'
 import type { Console } from './console.ts'
 
-/** Collects a repeated option. */
-export function collect(value: string, earlier: readonly string[]): string[] {
-  return [...earlier, value]
-}
-
 /** `NAME=value`; a bare name takes its value from the environment, and is left out if it has none there. */
 export function parseAssignments(
   pairs: readonly string[],

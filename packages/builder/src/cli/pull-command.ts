@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Command } from 'commander'
 import type { Descriptor } from '@varve/digest'
 import { copyContent, formatReference, parsePlatform, parseReference, readImage } from '@varve/oci-manifest'
 import type { ImageLayout } from '@varve/oci-manifest/layout'
@@ -11,9 +10,10 @@ import { createRegistryClient, type Repository } from '@varve/registry'
 import { withTag } from '../execute/base-images.ts'
 import { openWorkspace } from '../workspace.ts'
 import { type CommandContext, say } from './console.ts'
-import { cacheDirectory, collect } from './options.ts'
+import { cacheDirectory } from './options.ts'
 
-interface Flags {
+/** Its options. */
+export interface PullFlags {
   readonly platform?: string
   readonly cacheDir?: string
   readonly insecureRegistry: readonly string[]
@@ -21,29 +21,20 @@ interface Flags {
 }
 
 /** Pulls an image into the store; every byte is verified on the way. */
-export function pullCommand(context: CommandContext): Command {
-  return new Command('pull')
-    .description('Pull an image into the store')
-    .argument('<name>', 'such as localhost:5000/app:1 or docker.io/library/busybox')
-    .option('--platform <platform>', 'only the image for this platform')
-    .option('--cache-dir <path>', 'the store')
-    .option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is', collect, [])
-    .option('--json', 'print one JSON object', false)
-    .action(async (text: string, flags: Flags) => {
-      const { signal } = context
-      const reference = withTag(parseReference(text))
-      const { images } = await openWorkspace(cacheDirectory(flags.cacheDir, context))
-      const registry = createRegistryClient({ insecure: flags.insecureRegistry })
-      const name = formatReference(reference)
-      let descriptor: Descriptor
-      try {
-        descriptor = await pullImage(registry.repository(reference), images, flags.platform, signal)
-      } finally {
-        await registry.close()
-      }
-      await images.tag(name, descriptor, { signal })
-      say(context, flags.json ? JSON.stringify({ ...descriptor, name }) : descriptor.digest)
-    })
+export async function runPull(context: CommandContext, text: string, flags: PullFlags): Promise<void> {
+  const { signal } = context
+  const reference = withTag(parseReference(text))
+  const { images } = await openWorkspace(cacheDirectory(flags.cacheDir, context))
+  const registry = createRegistryClient({ insecure: flags.insecureRegistry })
+  const name = formatReference(reference)
+  let descriptor: Descriptor
+  try {
+    descriptor = await pullImage(registry.repository(reference), images, flags.platform, signal)
+  } finally {
+    await registry.close()
+  }
+  await images.tag(name, descriptor, { signal })
+  say(context, flags.json ? JSON.stringify({ ...descriptor, name }) : descriptor.digest)
 }
 
 /** Copies an image, or the one for a platform; gives its root. */

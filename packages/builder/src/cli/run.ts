@@ -3,16 +3,11 @@
  *
  * @module
  */
-import { Command, CommanderError } from 'commander'
-import { VERSION } from '../version.ts'
-import { buildCommand } from './build-command.ts'
+import { CommanderError } from 'commander'
 import type { CommandContext, Console } from './console.ts'
 import { tell } from './console.ts'
 import { describeError, exitCodeOf } from './failure.ts'
-import { inspectCommand } from './inspect-command.ts'
-import { pullCommand } from './pull-command.ts'
-import { pushCommand } from './push-command.ts'
-import { serveCommand } from './serve-command.ts'
+import { createProgram } from './program.ts'
 
 /** Exit code of a command that was interrupted: 128 and SIGINT. */
 const INTERRUPTED = 130
@@ -48,21 +43,4 @@ export async function run(args: readonly string[], console: Console): Promise<nu
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
     console.stdout.off('error', quiet)
   }
-}
-
-/** The tree of commands. */
-export function createProgram(context: CommandContext): Command {
-  const program = new Command('varve')
-    .description('Builds container images without a daemon, reproducibly, from a cache that explains itself.')
-    .version(VERSION)
-    .showHelpAfterError('(varve --help tells more)')
-    .configureOutput({
-      writeOut: (text) => void context.stdout.write(text),
-      writeErr: (text) => void context.stderr.write(text),
-    })
-    .exitOverride()
-  for (const command of [buildCommand, inspectCommand, pushCommand, pullCommand, serveCommand]) {
-    program.addCommand(command(context).copyInheritedSettings(program))
-  }
-  return program
 }

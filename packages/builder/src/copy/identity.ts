@@ -64,22 +64,22 @@ export async function resolveIdentity(
   // A number is never a name, so that no account can make 1000 mean 0.
   const account = users.find((row) => row[isNumber ? 2 : 0] === user)
   const uid = required(isNumber ? user : account?.[2], `user ${JSON.stringify(user)}`)
-  const gid =
-    group !== ''
-      ? required(
-          NUMBER.test(group) ? group : groups.find((row) => row[0] === group)?.[2],
-          `group ${JSON.stringify(group)}`,
-        )
-      : isNumber && (account === undefined || numericGroup === 'same')
-        ? numericGroup === 'same'
-          ? uid
-          : 0
-        : required(account?.[3], `primary group of the user ${JSON.stringify(user)}`)
+  const gid = groupOf()
   const supplementary = new Set(
     group === '' && account !== undefined ? memberships(account[0] ?? '', groups) : [],
   )
   supplementary.delete(gid)
   return { uid, gid, groups: [...supplementary].toSorted((a, b) => a - b), home: account?.[5] || '/' }
+
+  function groupOf(): number {
+    if (group !== '') {
+      const id = NUMBER.test(group) ? group : groups.find((row) => row[0] === group)?.[2]
+      return required(id, `group ${JSON.stringify(group)}`)
+    }
+    if (isNumber && numericGroup === 'same') return uid
+    if (isNumber && account === undefined) return 0
+    return required(account?.[3], `primary group of the user ${JSON.stringify(user)}`)
+  }
 
   function required(id: string | undefined, what: string): number {
     const number = parseId(id)

@@ -44,6 +44,11 @@ export function resolveInRoot(tree: Links, path: string): string {
   return resolved.join('/')
 }
 
+/** A path below a directory, either of which may be `''`. */
+export function joinBelow(directory: string, path: string): string {
+  return directory === '' || path === '' ? directory + path : `${directory}/${path}`
+}
+
 function components(path: string): string[] {
   return path.split('/').filter((component) => component !== '' && component !== '.')
 }

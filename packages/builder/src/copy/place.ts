@@ -3,13 +3,15 @@
  *
  * @module
  */
-import { type Change, createEntry, type Entry, layerTree, Tree } from '@varve/layer'
-import { BuilderError, type SourceLocation } from '../errors.ts'
+import { type Change, createEntry, type Entry, layerTree, parentOf, Tree } from '@varve/layer'
+import { BuilderError, type BuilderErrorOptions, type SourceLocation } from '../errors.ts'
 import type { PatternMatcher } from '../ignore/pattern.ts'
+import { type Inode, Inodes } from './hard-links.ts'
 import type { Owner } from './identity.ts'
-import { resolveInRoot } from './in-root.ts'
+import { joinBelow, resolveInRoot } from './in-root.ts'
+import { located } from './located.ts'
 import type { ModeChange } from './mode.ts'
-import { isDirectory, type Match } from './sources.ts'
+import { isDirectory, type Match, type SourceFile, sourceFiles } from './sources.ts'
 
 /** What to place where. */
 export interface Placement {
@@ -35,150 +37,167 @@ export interface PlacedItem {
 /**
  * The members of the layer that COPY makes: everything copied, and each parent directory once.
  *
- * @throws {BuilderError} `ERR_BUILDER_COPY` where a directory would replace a file or the reverse, or where several
- *   files would go to one name.
+ * Directories that are made on the way get the owner and mode asked for, else 0:0 and 0755, as BuildKit has it. The
+ * destination itself keeps its attributes if it exists, directories below it take those of the source. Symbolic links
+ * of an archive are followed for what the archive itself puts below them, with the destination as their root.
+ *
+ * @throws {BuilderError} `ERR_BUILDER_COPY` where a directory would replace a file or the reverse, where several files
+ *   would go to one name, and for names that no layer can hold.
  */
 export function placeCopy(placement: Placement): Tree {
-  const { base, items, destination, owner, mode, epoch } = placement
-  const target = resolveInRoot(base, destination)
-  const existing = base.get(target)
-  const wantsDirectory =
-    destination.endsWith('/') ||
-    target === '' ||
-    existing?.type === 'directory' ||
-    items.some(({ match, archive }) => archive !== undefined || isDirectory(match.entry) || match.kept !== '')
-  if (items.length > 1 && !wantsDirectory) {
-    throw problem(`${items.length} files cannot be copied to the one file ${JSON.stringify(destination)}`, {
-      hint: 'End the destination with "/" to copy into a directory',
-    })
-  }
-  const placed = new Map<string, Entry>()
-  if (wantsDirectory) ensureDirectory(target)
-  for (const item of items) placeItem(item)
-  return assemble()
+  return located(placement.location, () => new Placer(placement).place())
+}
 
-  function placeItem({ match, archive }: PlacedItem): void {
-    const directory = match.kept === '' ? target : join(target, match.kept)
-    if (match.kept !== '') keepParents(match, directory)
-    if (archive !== undefined) return placeBelow(archive, '', directory)
-    if (isDirectory(match.entry)) return placeBelow(match.tree, match.path, directory)
-    const path = wantsDirectory ? join(directory, match.name) : target
-    if (match.entry === undefined || placement.exclude?.matches(match.name) === true) return
-    place(path, wholeFile(match.tree, match.entry), undefined)
+/** What will be at a path, and which other paths will be the same file. */
+interface Placed {
+  readonly entry: Entry
+  readonly inode?: Inode
+}
+
+/** One COPY at work. */
+class Placer {
+  readonly #placement: Placement
+  /** Where the destination really is, its links followed. */
+  readonly #target: string
+  readonly #placed = new Map<string, Placed>()
+  readonly #inodes = new Inodes()
+
+  constructor(placement: Placement) {
+    this.#placement = placement
+    this.#target = resolveInRoot(placement.base, placement.destination)
   }
 
-  /** Copies what is below `root`. Links between files of one copy stay links. */
-  function placeBelow(tree: Tree, root: string, directory: string): void {
-    const leaders = new Map<string, string>()
-    for (const entry of tree.below(root)) {
-      const relative = root === '' ? entry.path : entry.path.slice(root.length + 1)
-      if (placement.exclude?.matches(relative) === true) continue
-      const path = join(directory, relative)
-      const group = entry.type === 'hardlink' ? entry.linkname : entry.path
-      const leader = leaders.get(group)
-      if (leader === undefined) leaders.set(group, path)
-      place(path, leader === undefined ? wholeFile(tree, entry) : entry, leader)
+  place(): Tree {
+    const { items, destination } = this.#placement
+    const [item] = items
+    if (item === undefined) return Tree.from([])
+    if (this.#goesIntoDirectory()) {
+      this.#ensureDirectory(this.#target)
+      for (const each of items) this.#placeBelow(each)
+    } else if (items.length === 1) {
+      for (const file of this.#files(item)) this.#add(this.#target, file)
+    } else {
+      throw problem(`${items.length} files cannot be copied to the one file ${JSON.stringify(destination)}`, {
+        hint: 'End the destination with "/" to copy into a directory',
+      })
     }
+    return this.#assemble()
   }
 
-  function place(path: string, entry: Entry, linkname: string | undefined): void {
-    const there = placed.get(path) ?? base.get(path)
-    const both = [entry.type === 'directory', there?.type === 'directory']
-    if (there !== undefined && both[0] !== both[1]) {
-      const what = both[0] ? 'directory onto a file' : 'file onto a directory'
-      throw problem(`Cannot copy a ${what}: ${JSON.stringify(`/${path}`)}`)
-    }
-    placed.set(
-      path,
-      createEntry({
-        ...entry,
-        path,
-        linkname: linkname ?? entry.linkname,
-        mode:
-          mode === undefined || entry.type === 'symlink'
-            ? entry.mode
-            : mode(entry.mode, entry.type === 'directory'),
-        ...owner,
-        mtime: epoch,
-        mtimeNs: 0,
-      }),
+  #goesIntoDirectory(): boolean {
+    const { destination, items } = this.#placement
+    return (
+      destination.endsWith('/') ||
+      this.#at(this.#target)?.type === 'directory' ||
+      items.some(
+        ({ match, archive }) => archive !== undefined || isDirectory(match.entry) || match.kept.length > 0,
+      )
     )
   }
 
-  /** `--parents`: the directories in front of a source keep the attributes they have there. */
-  function keepParents(match: Match, directory: string): void {
-    const parts = match.kept.split('/')
-    const depth = isDirectory(match.entry) ? match.path : match.path.split('/').slice(0, -1).join('/')
-    for (let length = 1; length <= parts.length; length += 1) {
-      const path = join(target, parts.slice(0, length).join('/'))
-      const source = depth
-        .split('/')
-        .slice(0, depth.split('/').length - (parts.length - length))
-        .join('/')
-      const entry = match.tree.get(source)
-      if (entry?.type === 'directory') place(path, entry, undefined)
-      else ensureDirectory(path)
+  #placeBelow(item: PlacedItem): void {
+    for (const file of this.#files(item)) {
+      const path = item.archive === undefined ? file.path : this.#throughLinks(file.path)
+      this.#add(joinBelow(this.#target, path), file)
     }
-    ensureDirectory(directory)
   }
 
-  function ensureDirectory(path: string): void {
-    const there = placed.get(path) ?? base.get(path)
-    if (path === '' || there?.type === 'directory') return
+  #files({ match, archive }: PlacedItem): Iterable<SourceFile> {
+    const all = { tree: archive ?? match.tree, path: '', entry: undefined, name: '', kept: [] }
+    return sourceFiles(archive === undefined ? match : all, this.#placement.exclude)
+  }
+
+  /** A member of an archive may lie below a link that is there, or that the archive made. */
+  #throughLinks(path: string): string {
+    const above = { get: (each: string) => this.#at(joinBelow(this.#target, each)) }
+    const directory = resolveInRoot(above, parentOf(path))
+    return joinBelow(directory, path.slice(path.lastIndexOf('/') + 1))
+  }
+
+  #add(path: string, { name, file }: SourceFile): void {
+    const { mode, owner, epoch } = this.#placement
+    const directory = file.type === 'directory'
+    const there = this.#at(path)
+    if (there !== undefined && directory !== (there.type === 'directory')) {
+      const what = directory ? 'directory onto a file' : 'file onto a directory'
+      throw problem(`Cannot copy a ${what}: ${JSON.stringify(`/${path}`)}`)
+    }
+    const entry = createEntry({
+      ...file,
+      path,
+      // A link has no mode of its own.
+      mode: mode === undefined || file.type === 'symlink' ? file.mode : mode(file.mode, directory),
+      ...owner,
+      mtime: epoch,
+      mtimeNs: 0,
+      pax: undefined,
+    })
+    this.#placed.set(path, directory ? { entry } : { entry, inode: this.#inodes.next(name, file) })
+  }
+
+  #ensureDirectory(path: string): void {
+    const there = this.#at(path)
+    if (there?.type === 'directory') return
     if (there !== undefined) throw problem(`Not a directory: ${JSON.stringify(`/${path}`)}`)
-    placed.set(path, newDirectory(path))
+    this.#placed.set(path, { entry: this.#newDirectory(path) })
   }
 
-  /** Directories made on the way get the owner and mode asked for, as BuildKit does. */
-  function newDirectory(path: string): Entry {
+  #newDirectory(path: string): Entry {
+    const { mode, owner, epoch } = this.#placement
     return createEntry({
       path,
       type: 'directory',
       mode: mode === undefined ? 0o755 : mode(0o755, true),
-      uid: owner?.uid ?? 0,
-      gid: owner?.gid ?? 0,
+      ...owner,
       mtime: epoch,
     })
   }
 
-  function assemble(): Tree {
-    const upper = new Map(placed)
-    for (const path of placed.keys()) {
-      for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
-        const parent = path.slice(0, at)
-        if (upper.has(parent)) break
-        const there = base.get(parent)
-        if (there !== undefined && there.type !== 'directory') {
-          throw problem(`Not a directory: ${JSON.stringify(`/${parent}`)}`)
-        }
-        const directory = there ?? newDirectory(parent)
-        upper.set(parent, directory)
-        if (there === undefined) placed.set(parent, directory)
-      }
-    }
-    const changes = [...placed].map(([path, entry]): Change => ({ kind: 'add', path, entry }))
-    return layerTree(changes, Tree.from(upper.values()))
+  /** What is at a path so far. The root is always there. */
+  #at(path: string): Pick<Entry, 'type' | 'linkname'> | undefined {
+    const entry = this.#placed.get(path)?.entry ?? this.#placement.base.get(path)
+    return entry ?? (path === '' ? ROOT : undefined)
   }
 
-  function problem(message: string, options: { readonly hint?: string } = {}): BuilderError {
-    const { location } = placement
-    return new BuilderError('ERR_BUILDER_COPY', message, {
-      ...options,
-      ...(location !== undefined && { location }),
+  #assemble(): Tree {
+    for (const path of this.#placed.keys()) {
+      // What this adds is seen by this loop too, so that in the end all parents are there.
+      if (parentOf(path) !== '') this.#ensureDirectory(parentOf(path))
+    }
+    const members = this.#members()
+    const changes = members.map((entry): Change => ({ kind: 'add', path: entry.path, entry }))
+    return layerTree(changes, Tree.from([...members, ...this.#parents()]))
+  }
+
+  /** What was placed, the names of one file linked to the first of them. */
+  #members(): Entry[] {
+    const leaders = new Map<Inode, string>()
+    return [...this.#placed.values()].map(({ entry, inode }) => {
+      if (inode === undefined) return entry
+      const leader = leaders.get(inode)
+      if (leader !== undefined) {
+        return createEntry({ ...entry, type: 'hardlink', linkname: leader, size: 0, content: undefined })
+      }
+      leaders.set(inode, entry.path)
+      return entry
     })
   }
-}
 
-/** A link whose first name is not copied becomes the file itself. */
-function wholeFile(tree: Tree, entry: Entry): Entry {
-  if (entry.type !== 'hardlink') return entry
-  const target = tree.get(entry.linkname)
-  if (target === undefined) {
-    throw new BuilderError('ERR_BUILDER_COPY', `Broken hard link ${JSON.stringify(entry.path)}`)
+  /** Directories of the base above what was placed: members of the layer too, just as they are. */
+  #parents(): Iterable<Entry> {
+    const parents = new Map<string, Entry>()
+    for (const path of this.#placed.keys()) {
+      for (let above = parentOf(path); above !== '' && !parents.has(above); above = parentOf(above)) {
+        const entry = this.#placed.has(above) ? undefined : this.#placement.base.get(above)
+        if (entry !== undefined) parents.set(above, entry)
+      }
+    }
+    return parents.values()
   }
-  return createEntry({ ...target, path: entry.path })
 }
 
-function join(directory: string, name: string): string {
-  return directory === '' ? name : name === '' ? directory : `${directory}/${name}`
+const ROOT = { type: 'directory', linkname: '' } as const
+
+function problem(message: string, options: BuilderErrorOptions = {}): BuilderError {
+  return new BuilderError('ERR_BUILDER_COPY', message, options)
 }

@@ -4,12 +4,13 @@
  * @module
  */
 import { posix } from 'node:path'
-import { type Entry, joinPath, type Tree } from '@varve/layer'
+import type { Entry, Tree } from '@varve/layer'
 import { BuilderError, type SourceLocation } from '../errors.ts'
 import { compileGlob, hasWildcard } from '../ignore/glob.ts'
 import type { PatternMatcher } from '../ignore/pattern.ts'
 import { linkedFile } from './hard-links.ts'
-import { resolveInRoot } from './in-root.ts'
+import { joinBelow, resolveInRoot } from './in-root.ts'
+import { located } from './located.ts'
 
 /** One file or directory to be copied. */
 export interface Match {
@@ -55,28 +56,7 @@ export function findSources(
   word: string,
   options: { readonly parents: boolean; readonly location?: SourceLocation | undefined },
 ): Match[] {
-  const { parents, location } = options
-  const [pivot, rest] = parents ? splitPivot(word) : ['', word]
-  return expandPattern(tree, '', clean(pivot), parents).flatMap((root) =>
-    expandPattern(tree, root, clean(rest), parents).map((written) => {
-      const path = resolveInRoot(tree, joinPath(root, written))
-      const entry = tree.get(path)
-      if (entry === undefined && path !== '') {
-        throw new BuilderError('ERR_BUILDER_COPY', `${JSON.stringify(`/${joinPath(root, written)}`)} not found`, {
-          ...(location !== undefined && { location }),
-          hint: 'Is it below the build context, and not excluded by .dockerignore?',
-        })
-      }
-      const kept = isDirectory(entry) ? written : clean(posix.dirname(written))
-      return {
-        tree,
-        path,
-        entry,
-        name: posix.basename(written),
-        kept: parents ? keptDirectories(tree, root, kept) : [],
-      }
-    }),
-  )
+  return located(options.location, () => findMatches(tree, word, options.parents))
 }
 
 /**
@@ -97,17 +77,41 @@ export function isDirectory(entry: Entry | undefined): boolean {
   return entry === undefined || entry.type === 'directory'
 }
 
+function findMatches(tree: Tree, word: string, parents: boolean): Match[] {
+  const [pivot, rest] = parents ? splitPivot(word) : ['', word]
+  return expandPattern(tree, '', clean(pivot), parents).flatMap((root) =>
+    expandPattern(tree, root, clean(rest), parents).map((written) => {
+      const path = resolveInRoot(tree, joinBelow(root, written))
+      const entry = tree.get(path)
+      if (entry === undefined && path !== '') {
+        const wanted = JSON.stringify(`/${joinBelow(root, written)}`)
+        throw new BuilderError('ERR_BUILDER_COPY', `${wanted} not found`, {
+          hint: 'Is it below the build context, and not excluded by .dockerignore?',
+        })
+      }
+      const kept = isDirectory(entry) ? written : clean(posix.dirname(written))
+      return {
+        tree,
+        path,
+        entry,
+        name: posix.basename(written),
+        kept: parents ? keptDirectories(tree, root, kept) : [],
+      }
+    }),
+  )
+}
+
 function* namesOf({ tree, path, entry, name, kept }: Match): Generator<[path: string, name: Entry]> {
   for (const directory of kept) {
     if (directory.entry !== undefined) yield [directory.path, directory.entry]
   }
   const directory = kept.at(-1)?.path ?? ''
   if (entry !== undefined && !isDirectory(entry)) {
-    yield [joinPath(directory, name), entry]
+    yield [joinBelow(directory, name), entry]
     return
   }
   const skipped = path === '' ? 0 : path.length + 1
-  for (const below of tree.below(path)) yield [joinPath(directory, below.path.slice(skipped)), below]
+  for (const below of tree.below(path)) yield [joinBelow(directory, below.path.slice(skipped)), below]
 }
 
 /** What a pattern means below `root`, as written there; a path means itself, whether it exists or not. */
@@ -116,7 +120,7 @@ function expandPattern(tree: Tree, root: string, pattern: string, globstar: bool
   const parts = pattern.split('/')
   const wild = parts.findIndex((part) => hasWildcard(part))
   const prefix = parts.slice(0, wild).join('/')
-  const directory = resolveInRoot(tree, joinPath(root, prefix))
+  const directory = resolveInRoot(tree, joinBelow(root, prefix))
   const matches = compileGlob(parts.slice(wild).join('/'), { globstar })
   const found: string[] = []
   let covered: string | undefined
@@ -125,7 +129,7 @@ function expandPattern(tree: Tree, root: string, pattern: string, globstar: bool
     if (covered !== undefined && path.startsWith(covered)) continue
     const relative = directory === '' ? path : path.slice(directory.length + 1)
     if (!matches(relative)) continue
-    found.push(joinPath(prefix, relative))
+    found.push(joinBelow(prefix, relative))
     if (type === 'directory') covered = `${path}/`
   }
   return found
@@ -137,7 +141,7 @@ function keptDirectories(tree: Tree, root: string, path: string): KeptDirectory[
   const parts = path.split('/')
   return parts.map((_, index) => {
     const kept = parts.slice(0, index + 1).join('/')
-    return { path: kept, entry: tree.get(resolveInRoot(tree, joinPath(root, kept))) }
+    return { path: kept, entry: tree.get(resolveInRoot(tree, joinBelow(root, kept))) }
   })
 }
 

@@ -37,7 +37,7 @@ export interface OverlayViews {
 export async function captureOverlay({ upper, lower, merged, epoch }: OverlayViews): Promise<Tree> {
   const mtime = { clamp: epoch }
   const written = await fromDirectory(upper, { mtime })
-  const after = Tree.from([...written].filter((entry) => !isWhiteout(entry)))
+  const after = withoutWhiteouts(written)
   const before = await fromDirectory(lower, {
     mtime,
     filter: (path) => after.has(path),
@@ -77,6 +77,16 @@ function deletedNames(directory: string, lower: string, merged: string): Change[
 function readNames(root: string, directory: string): string[] {
   const path = Buffer.concat([Buffer.from(`${root}/`), encodePath(directory)])
   return readdirSync(path, { encoding: 'buffer' }).map((name) => decodePath(name))
+}
+
+/** The kernel makes all whiteouts of a mount one inode, so most of them look like hard links to the first. */
+function withoutWhiteouts(written: Tree): Tree {
+  const whiteouts = new Set([...written].filter((entry) => isWhiteout(entry)).map(({ path }) => path))
+  return Tree.from(
+    [...written].filter(
+      ({ path, type, linkname }) => !whiteouts.has(path) && !(type === 'hardlink' && whiteouts.has(linkname)),
+    ),
+  )
 }
 
 /** Overlay marks a deletion by a character device 0/0 (kernel: filesystems/overlayfs, "whiteouts and opaque directories"). */

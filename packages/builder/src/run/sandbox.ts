@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { dirname } from 'node:path/posix'
 import type { Identity } from '../copy/identity.ts'
 import { CAPABILITIES } from './capabilities.ts'
 
@@ -73,7 +74,7 @@ export function namespaces(process: SandboxedProcess, tools: Tools): CommandLine
     args: [
       ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--ipc', '--uts'],
       network === 'none' ? ['--net'] : [],
-      ['--', '/bin/sh', '-c', enterScript(binds), 'enter', root, cwd],
+      ['--', '/bin/sh', '-c', enterScript(binds, network), 'enter', root, cwd],
       // bwrap sets PWD whatever is asked of it, so this does too.
       [tools.env, '-i', ...env, `PWD=${cwd}`],
       [tools.setpriv, `--bounding-set=${bounding}`, '--inh-caps=-all'],
@@ -94,7 +95,7 @@ export interface Tools {
 }
 
 /** Prepares the new root, then runs the rest of its arguments there. `$1` is the root, `$2` the working directory in it. */
-function enterScript(binds: ReadonlyMap<string, string>): string {
+function enterScript(binds: ReadonlyMap<string, string>, network: 'default' | 'none'): string {
   const devices = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
   const links = [
     'fd:/proc/self/fd',
@@ -106,6 +107,8 @@ function enterScript(binds: ReadonlyMap<string, string>): string {
     'set -e',
     'root=$1; cwd=$2; shift 2',
     `hostname ${HOSTNAME} 2>/dev/null || true`,
+    // A new network namespace has its loopback down.
+    ...(network === 'none' ? ['ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || true'] : []),
     'mount -t proc proc "$root/proc"',
     // What bwrap makes read-only: here root of the image would be root of the host.
     'for name in sys sysrq-trigger irq bus; do',
@@ -120,11 +123,13 @@ function enterScript(binds: ReadonlyMap<string, string>): string {
       const [name, target] = link.split(':')
       return `ln -s ${target} "$root/dev/${name}"`
     }),
-    'mkdir "$root/dev/pts" "$root/dev/shm" "$root/dev/pipes"',
+    'mkdir "$root/dev/pts" "$root/dev/shm"',
     'mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts"',
     'mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/dev/shm"',
     ...[...binds].flatMap(([target, source]) => [
-      ...(target.startsWith('/dev/') ? [`: > "$root"${quote(target)}`] : []),
+      ...(target.startsWith('/dev/')
+        ? [`mkdir -p "$root"${quote(dirname(target))}`, `: > "$root"${quote(target)}`]
+        : []),
       `mount --bind ${quote(source)} "$root"${quote(target)}`,
       `mount -o remount,bind,ro "$root"${quote(target)}`,
     ]),

@@ -57,7 +57,11 @@ export function findBusybox(): string | undefined {
 
 /** Whether an ELF file of 64 bits asks for no interpreter (elf(5), PT_INTERP). */
 function isStatic(file: Buffer): boolean {
-  const [start, size, count] = [Number(file.readBigUInt64LE(0x20)), file.readUInt16LE(0x36), file.readUInt16LE(0x38)]
+  const [start, size, count] = [
+    Number(file.readBigUInt64LE(0x20)),
+    file.readUInt16LE(0x36),
+    file.readUInt16LE(0x38),
+  ]
   const types = Array.from({ length: count }, (_, index) => file.readUInt32LE(start + index * size))
   return !types.includes(3)
 }

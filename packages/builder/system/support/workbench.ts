@@ -15,9 +15,16 @@ export interface Built {
   readonly digest: string
   readonly images: ReadonlyArray<{
     readonly config: { readonly digest: string }
-    readonly layers: ReadonlyArray<{ readonly descriptor: { readonly digest: string }; readonly diffID: string }>
+    readonly layers: ReadonlyArray<{
+      readonly descriptor: { readonly digest: string }
+      readonly diffID: string
+    }>
   }>
-  readonly steps: ReadonlyArray<{ readonly name: string; readonly cache: 'hit' | 'miss'; readonly why: string }>
+  readonly steps: ReadonlyArray<{
+    readonly name: string
+    readonly cache: 'hit' | 'miss'
+    readonly why: string
+  }>
 }
 
 /** Files of a context, by path; `null` is a directory. */
@@ -86,7 +93,7 @@ export class Workbench {
   baseContext(): string {
     const directory = this.context(
       'FROM scratch\nCOPY . /\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n',
-      { ...ACCOUNTS, '.dockerignore': 'Dockerfile\n.dockerignore\n', 'bin': null },
+      { ...ACCOUNTS, '.dockerignore': 'Dockerfile\n.dockerignore\n', bin: null },
     )
     copyFileSync(findBusybox() ?? 'busybox', join(directory, 'bin/busybox'))
     return directory
@@ -96,15 +103,27 @@ export class Workbench {
   async base(): Promise<string> {
     const layout = this.path('base')
     if (!existsSync(layout)) {
-      const { code, stderr } = await varve(['build', '--cache-dir', this.cache, '-o', layout, this.baseContext()])
+      const { code, stderr } = await varve([
+        'build',
+        '--cache-dir',
+        this.cache,
+        '-o',
+        layout,
+        this.baseContext(),
+      ])
       if (code !== 0) throw new Error(`The base image could not be built: ${stderr}`)
     }
     return layout
   }
 
   /** Runs `varve build` on a context, `base` being known; the caller looks at the exit code. */
-  async attempt(context: string, { flags = [], cache = this.cache, ...options }: BuildFlags = {}): Promise<Outcome> {
-    const base = existsSync(this.path('base')) ? ['--build-context', `base=oci-layout://${this.path('base')}`] : []
+  async attempt(
+    context: string,
+    { flags = [], cache = this.cache, ...options }: BuildFlags = {},
+  ): Promise<Outcome> {
+    const base = existsSync(this.path('base'))
+      ? ['--build-context', `base=oci-layout://${this.path('base')}`]
+      : []
     return varve(['build', '--cache-dir', cache, ...base, ...flags, context], options)
   }
 

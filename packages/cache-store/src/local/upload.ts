@@ -93,8 +93,10 @@ async function copyOf(
   const source = openFile(data)
   if (source === undefined) return undefined
   try {
-    writing(copy, () => rmSync(copy, { force: true }))
-    const target = writing(copy, () => openSync(copy, 'wx', 0o644))
+    const target = owned(ref, copy, () => {
+      rmSync(copy, { force: true })
+      return openSync(copy, 'wx', 0o644)
+    })
     const upload: Upload = { ref, directory, digester: createDigester(), offset: 0, owner: Symbol(ref) }
     try {
       for (const block of readBlocks(source, data, 0, Infinity, signal)) {
@@ -106,11 +108,25 @@ async function copyOf(
     } finally {
       closeSync(target)
     }
-    writing(data, () => renameSync(copy, data))
+    owned(ref, data, () => renameSync(copy, data))
     return upload
+  } catch (error) {
+    rmSync(copy, { force: true })
+    throw error
   } finally {
     closeSync(source)
   }
+}
+
+/** Runs operations in the directory of an upload; that it is gone means that another writer took it over. */
+function owned<T>(ref: string, path: string, operation: () => T): T {
+  return writing(path, () => {
+    try {
+      return operation()
+    } catch (error) {
+      throw systemCode(error) === 'ENOENT' ? takenOver(ref, path) : error
+    }
+  })
 }
 
 /** Whether the bytes on the disk are those that were hashed, as far as their number tells. */
@@ -118,14 +134,10 @@ export function isIntact(upload: Upload): boolean {
   return statusOf(dataPath(upload.directory))?.size === upload.offset
 }
 
-/** Opens the bytes of an upload; that they are gone means that it was taken over. */
+/** Opens the bytes of an upload; fails with `ERR_CACHE_STORE_BUSY` if it was taken over. */
 export function openData(upload: Upload, flags: string): number {
   const path = dataPath(upload.directory)
-  try {
-    return openSync(path, flags)
-  } catch (error) {
-    throw systemCode(error) === 'ENOENT' ? takenOver(upload.ref, path) : readFailure(path, error)
-  }
+  return owned(upload.ref, path, () => openSync(path, flags))
 }
 
 function createFile(path: string, bytes: Uint8Array): void {

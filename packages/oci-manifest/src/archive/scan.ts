@@ -4,8 +4,7 @@
  * @module
  */
 import { algorithmOf, type ByteSource, type Digest, hexOf, parseDigest, withSignal } from '@varve/digest'
-import { pipeline } from 'node:stream/promises'
-import { extract as createExtract, type Header } from 'tar-stream'
+import { type Extract, extract as createExtract, type Header } from 'tar-stream'
 import { OciManifestError, quoted } from '../errors.ts'
 
 /** Where a file's bytes are. */
@@ -34,6 +33,8 @@ export function blobName(digest: Digest): string {
 /**
  * Reads through an archive and notes the place of every file that has to do with a layout.
  *
+ * Errors of the source pass as they are.
+ *
  * @throws {OciManifestError} `ERR_OCI_MANIFEST_ARCHIVE` if it is damaged, or has unsafe or contradictory entries;
  *   `_LIMIT` if it has too many.
  */
@@ -45,26 +46,38 @@ export async function scanArchive(
   signal?.throwIfAborted()
   const scan: Scan = { slots: new Map(), links: new Map(), maxEntries, entries: 0 }
   const extract = createExtract()
-  let refusal: OciManifestError | undefined
+  const closed = new Promise<void>((resolve) => void extract.once('close', () => resolve()))
+  let failure: Error | undefined
+  extract.on('error', (error) => {
+    failure ??= new OciManifestError('ERR_OCI_MANIFEST_ARCHIVE', 'The archive is damaged', { cause: error })
+  })
   extract.on('entry', (header, stream, next) => {
     try {
       note(scan, header, stream.offset + HEADER)
     } catch (error) {
-      refusal = error as OciManifestError
-      next(refusal)
-      return
+      failure ??= error as OciManifestError
     }
+    stream.on('error', () => undefined)
     stream.on('end', () => next())
     stream.resume()
   })
   try {
-    await pipeline(source.open(withSignal(signal)), extract)
-  } catch (cause) {
-    signal?.throwIfAborted()
-    throw refusal ?? new OciManifestError('ERR_OCI_MANIFEST_ARCHIVE', 'The archive is damaged', { cause })
+    for await (const chunk of source.open(withSignal(signal))) {
+      if (!extract.write(chunk)) await Promise.race([closed, drained(extract)])
+      if (failure !== undefined) throw failure
+    }
+    extract.end(null)
+    await closed
+  } finally {
+    extract.destroy()
   }
+  if (failure !== undefined) throw failure
   for (const [name, target] of scan.links) follow(scan, name, target)
   return scan.slots
+}
+
+function drained(extract: Extract): Promise<void> {
+  return new Promise((resolve) => void extract.once('drain', () => resolve()))
 }
 
 function note(scan: Scan, header: Header, offset: number): void {

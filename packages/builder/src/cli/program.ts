@@ -1,0 +1,124 @@
+/**
+ * The tree of commands: names, arguments, options.
+ *
+ * What a command does is loaded when it is run, so that `--help` and `--version` cost no more than Node itself.
+ *
+ * @module
+ */
+import { Command, Option } from 'commander'
+import { VERSION } from '../version.ts'
+import type { BuildFlags } from './build-command.ts'
+import type { InspectFlags } from './inspect-command.ts'
+import type { PullFlags } from './pull-command.ts'
+import type { PushFlags } from './push-command.ts'
+import type { ServeFlags } from './serve-command.ts'
+import type { CommandContext } from './console.ts'
+
+/** Makes the command `varve`. */
+export function createProgram(context: CommandContext): Command {
+  const program = new Command('varve')
+    .description('Builds container images without a daemon, reproducibly, from a cache that explains itself.')
+    .version(VERSION)
+    .showHelpAfterError('(varve --help tells more)')
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+    })
+    .exitOverride()
+  for (const define of [defineBuild, defineInspect, definePush, definePull, defineServe]) {
+    program.addCommand(define(context).copyInheritedSettings(program))
+  }
+  return program
+}
+
+function defineBuild(context: CommandContext): Command {
+  return new Command('build')
+    .description('Build an image from a Dockerfile')
+    .argument('[path]', 'build context', '.')
+    .option('-f, --file <path>', 'Dockerfile (default: PATH/Dockerfile)')
+    .option('-t, --tag <name>', 'name of the image; repeatable', collect, [])
+    .option('--target <stage>', 'stage to build, by name or number')
+    .option(
+      '--build-arg <name=value>',
+      'value of an ARG; without a value, that of the environment',
+      collect,
+      [],
+    )
+    .option('--build-context <name=source>', 'a directory, or oci-layout://DIR[:TAG]', collect, [])
+    .option('--label <name=value>', 'label of the image', collect, [])
+    .option('--platform <list>', 'such as linux/amd64,linux/arm64', collect, [])
+    .option('-o, --output <spec>', 'type=oci,dest=PATH (directory, .tar, or -) or type=registry', collect, [])
+    .option('--push', 'push to the registries that the names say', false)
+    .option('--no-cache', 'run every step')
+    .option('--pull', 'look for newer base images', false)
+    .addOption(
+      new Option('--runner <name>', 'who runs RUN')
+        .choices(['auto', 'bwrap', 'unshare', 'none'])
+        .default('auto'),
+    )
+    .option('--cache-dir <path>', 'the store (default: VARVE_CACHE_DIR or the XDG cache directory)')
+    .option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is', collect, [])
+    .addOption(
+      new Option('--progress <style>', 'how to show what goes on')
+        .choices(['auto', 'tty', 'plain', 'json', 'quiet'])
+        .default('auto'),
+    )
+    .option('--json', 'print the result as one JSON object', false)
+    .action(async (path: string, flags: BuildFlags) =>
+      (await import('./build-command.ts')).runBuild(context, path, flags),
+    )
+}
+
+function defineInspect(context: CommandContext): Command {
+  return new Command('inspect')
+    .description('Show an image: name or id in the store, layout directory, or archive')
+    .argument('<image>', 'such as app:1, 4ba7434e, ./layout:tag, image.tar')
+    .option('--platform <platform>', 'which image of an index')
+    .option('--files', 'list the files of its root file system', false)
+    .option('--cache-dir <path>', 'the store')
+    .option('--json', 'print one JSON object', false)
+    .action(async (name: string, flags: InspectFlags) =>
+      (await import('./inspect-command.ts')).runInspect(context, name, flags),
+    )
+}
+
+function definePush(context: CommandContext): Command {
+  return new Command('push')
+    .description('Push an image to a registry')
+    .argument('<image>', 'name or id in the store, layout directory, or archive')
+    .argument('[name]', 'where to push it (default: its own name)')
+    .option('--cache-dir <path>', 'the store')
+    .option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is', collect, [])
+    .option('--json', 'print one JSON object', false)
+    .action(async (image: string, name: string | undefined, flags: PushFlags) =>
+      (await import('./push-command.ts')).runPush(context, image, name, flags),
+    )
+}
+
+function definePull(context: CommandContext): Command {
+  return new Command('pull')
+    .description('Pull an image into the store')
+    .argument('<name>', 'such as localhost:5000/app:1 or docker.io/library/busybox')
+    .option('--platform <platform>', 'only the image for this platform')
+    .option('--cache-dir <path>', 'the store')
+    .option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is', collect, [])
+    .option('--json', 'print one JSON object', false)
+    .action(async (text: string, flags: PullFlags) =>
+      (await import('./pull-command.ts')).runPull(context, text, flags),
+    )
+}
+
+function defineServe(context: CommandContext): Command {
+  return new Command('serve')
+    .description('Serve a store as a registry')
+    .option('--port <number>', '0 chooses a free one', '5000')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--store <path>', 'the store (default: VARVE_CACHE_DIR or the XDG cache directory)')
+    .option('--read-only', 'refuse uploads and deletions', false)
+    .action(async (flags: ServeFlags) => (await import('./serve-command.ts')).runServe(context, flags))
+}
+
+/** Collects a repeated option. */
+function collect(value: string, earlier: readonly string[]): string[] {
+  return [...earlier, value]
+}
