@@ -41,26 +41,35 @@ export class FileContent implements ByteSource {
       const gone = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(systemCode(error) ?? '')
       throw this.error(
         gone ? 'ERR_LAYER_CHANGED' : 'ERR_LAYER_READ',
-        gone ? 'vanished' : 'cannot be opened',
+        gone ? 'vanished' : 'could not be opened',
         error,
       )
     }
   }
 
   /**
-   * Reads up to `length` bytes into `target`, which must have room for one more: a file that has grown is found by
-   * asking for a byte too many, which costs no further call.
+   * Reads up to `length` of the `left` bytes to come into `target`, which must have room for one more: a file that has
+   * grown is found by asking for a byte too many, which costs no further call. `position` is `null` for the next bytes.
    *
    * @throws {LayerError} `ERR_LAYER_CHANGED` if the file is not as long as it was; `ERR_LAYER_READ`
    */
-  readFile(fd: number, target: Uint8Array, at: number, length: number, left: number): number {
+  readFile(
+    fd: number,
+    target: Uint8Array,
+    at: number,
+    length: number,
+    left: number,
+    position: number | null = null,
+  ): number {
     let read: number
     try {
-      read = readSync(fd, target, at, length === left ? length + 1 : length, null)
+      read = readSync(fd, target, at, length === left ? length + 1 : length, position)
     } catch (error) {
-      throw this.error('ERR_LAYER_READ', 'cannot be read', error)
+      // What cannot be read at an offset is no file any more.
+      const changed = systemCode(error) === 'ESPIPE'
+      throw this.error(changed ? 'ERR_LAYER_CHANGED' : 'ERR_LAYER_READ', 'could not be read', error)
     }
-    if (read === 0 || read > left) throw this.error('ERR_LAYER_CHANGED', read === 0 ? 'shrank' : 'grew')
+    if (read === 0 || read > left) throw this.error('ERR_LAYER_CHANGED', read === 0 ? 'shrank while it was read' : 'grew while it was read')
     return read
   }
 
@@ -79,9 +88,7 @@ export class FileContent implements ByteSource {
         const length = Math.min(CHUNK, bound - position)
         // A fresh chunk each time, since the reader may keep it. The byte more is for a file that has grown.
         const chunk = new Uint8Array(length + 1)
-        const whole = position + length === this.size
-        const read = readSync(fd, chunk, 0, whole ? length + 1 : length, position)
-        if (read === 0 || read > length) throw this.error('ERR_LAYER_CHANGED', read === 0 ? 'shrank' : 'grew')
+        const read = this.readFile(fd, chunk, 0, length, this.size - position, position)
         position += read
         yield chunk.subarray(0, read)
       }
@@ -91,7 +98,7 @@ export class FileContent implements ByteSource {
   }
 
   private error(code: 'ERR_LAYER_CHANGED' | 'ERR_LAYER_READ', what: string, cause?: unknown): LayerError {
-    return new LayerError(code, `The file ${quoted(this.path)} ${what} while it was read`, {
+    return new LayerError(code, `The file ${quoted(this.path)} ${what}`, {
       path: this.path,
       cause,
     })

@@ -41,6 +41,8 @@ export function bubblewrap(process: SandboxedProcess, tools: Tools): CommandLine
       // bwrap would pass on the groups that root has on the host.
       [`--groups=${identity.gid}`, 'bwrap'],
       ['--bind', root, '/', '--proc', '/proc', '--dev', '/dev', '--perms', '1777', '--tmpfs', '/dev/shm'],
+      // bwrap leaves this writable for one who is root outside too.
+      ['--ro-bind-try', '/proc/sys', '/proc/sys'],
       [...binds].flatMap(([target, source]) => ['--ro-bind', source, target]),
       ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--hostname', HOSTNAME, '--die-with-parent'],
       network === 'none' ? ['--unshare-net'] : [],
