@@ -69,7 +69,11 @@ export class FileContent implements ByteSource {
       const changed = systemCode(error) === 'ESPIPE'
       throw this.error(changed ? 'ERR_LAYER_CHANGED' : 'ERR_LAYER_READ', 'could not be read', error)
     }
-    if (read === 0 || read > left) throw this.error('ERR_LAYER_CHANGED', read === 0 ? 'shrank while it was read' : 'grew while it was read')
+    if (read === 0 || read > left)
+      throw this.error(
+        'ERR_LAYER_CHANGED',
+        read === 0 ? 'shrank while it was read' : 'grew while it was read',
+      )
     return read
   }
 

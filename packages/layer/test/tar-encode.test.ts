@@ -190,7 +190,7 @@ t.test('what is decoded is what was encoded', async () => {
         const [is, should] = plainly
           ? [plain(read[field]), plain(wanted[field])]
           : [read[field], wanted[field]]
-        if (is !== should) throw new Error(`${field}: ${String(is)}`)
+        if (is !== should) throw new Error(`${field}: ${JSON.stringify(is)}`)
       }
     }),
     { numRuns: 500 },

@@ -13,8 +13,8 @@ import {
   isManifestType,
   isSchema1Type,
   MEDIA_TYPE_DOCKER_LIST,
+  MEDIA_TYPE_DOCKER_MANIFEST,
 } from './media-types.ts'
-import { MEDIA_TYPE_DOCKER_MANIFEST } from './media-types.ts'
 
 /**
  * A document: the bytes as received or written, which are what gets stored and pushed, beside a view of them.

@@ -3,8 +3,16 @@
  *
  * @module
  */
-import { type Descriptor, DigestError, type DigestErrorCode, type Digest } from '@varve/digest'
-import { digestStream, algorithmOf, verify, withSignal } from '@varve/digest'
+import {
+  algorithmOf,
+  type Descriptor,
+  type Digest,
+  DigestError,
+  type DigestErrorCode,
+  digestStream,
+  verify,
+  withSignal,
+} from '@varve/digest'
 import { type ImageConfig, parseConfig } from './config.ts'
 import type { ContentOptions, ContentReader } from './content.ts'
 import { OciManifestError, type OciManifestErrorCode } from './errors.ts'

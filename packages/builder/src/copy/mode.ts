@@ -40,7 +40,7 @@ export function parseMode(text: string, location?: SourceLocation): ModeChange {
 function parseClause(clause: string): ModeChange | undefined {
   const [, who, actions = ''] = CLAUSE.exec(clause) ?? []
   if (who === undefined) return undefined
-  const affected = [...(who || 'a')].reduce((mask, letter) => mask | CLASSES[letter]!, 0)
+  const affected = (who || 'a').split('').reduce((mask, letter) => mask | CLASSES[letter]!, 0)
   const steps = [...actions.matchAll(ACTION)]
   return (mode, isDirectory) => {
     let current = mode
@@ -59,8 +59,7 @@ function permissions(letters: string, mode: number, isDirectory: boolean): numbe
   const shift = SHIFTS[letters]
   if (shift !== undefined) return ((mode >> shift) & 0o7) * 0o111
   const executable = isDirectory || (mode & 0o111) !== 0
-  return [...letters].reduce(
-    (bits, letter) => bits | (letter === 'X' ? (executable ? 0o111 : 0) : PERMISSIONS[letter]!),
-    0,
-  )
+  return letters
+    .split('')
+    .reduce((bits, letter) => bits | (letter === 'X' ? (executable ? 0o111 : 0) : PERMISSIONS[letter]!), 0)
 }

@@ -23,6 +23,7 @@ export interface ExecInput {
   readonly proxy: readonly string[]
   readonly runner: () => Runner
   readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void
+  readonly onWarning: (message: string) => void
   readonly signal?: AbortSignal
 }
 
@@ -52,13 +53,14 @@ async function runStep(
   input: ExecInput,
   write: (chunk: Uint8Array) => Promise<void>,
 ): ReturnType<Parameters<typeof storeLayer>[1]> {
-  const { step, epoch, proxy, onOutput, signal } = input
+  const { step, epoch, proxy, onOutput, onWarning, signal } = input
   const { args, env, cwd, user, network, scripts } = step
   requireNative(step)
   const layers = await layerFiles(input)
   const request = { layers, args, env: [...env, ...proxy], cwd, user, network, scripts, epoch }
   try {
     const outcome = await input.runner().run(request, { onOutput, write }, withSignal(signal))
+    for (const warning of outcome.warnings) onWarning(warning)
     return outcome.layer
   } catch (error) {
     if ((error as Partial<BuilderError>).code !== 'ERR_BUILDER_RUN') await proveLayers(input)

@@ -161,6 +161,15 @@ export class Executor {
           proxy: this.#options.proxy,
           runner: this.#options.runner,
           onOutput: this.#logOf(id),
+          onWarning: (message) => {
+            const { onEvent } = this.#options
+            onEvent({
+              type: 'warning',
+              rule: 'LostAttributes',
+              message,
+              ...(location !== undefined && { location }),
+            })
+          },
         })
     }
   }

@@ -31,21 +31,26 @@ export interface Lowering {
   readonly globals: ReadonlyMap<string, string>
   add(step: Step, label: StepLabel): StepId
   warn(rule: string, message: string, location: SourceLocation): void
+  /** Notes that some ARG has this name. */
+  declare(name: string): void
   /** A base image's facts. Throws {@link MissingFact} to ask for them. */
   image(name: string, platform: Platform, location: SourceLocation): BaseImage
   /** The finished state of another stage. */
   stage(stage: Stage): StageState
 }
 
-/** An instruction's surroundings: the state to change, and a way to expand words. */
+/** An instruction's surroundings: the state to change, and ways to expand words. */
 export interface InstructionContext {
   readonly state: StageState
   readonly stage: Stage
   readonly lowering: Lowering
-  /** ARG and ENV as they were before this instruction. */
-  readonly before: ReadonlyMap<string, string>
-  /** Expands a word in the environment before this instruction: all of it sees the same one. */
-  readonly expand: (word: string) => string
+  /**
+   * Expands a word in the environment before this instruction: all of it sees the same one. In a heredoc body, quotes
+   * are kept.
+   */
+  readonly expand: (word: string, quotes?: 'remove' | 'keep') => string
+  /** Like `expand`, but the result is split at spaces. */
+  readonly expandWords: (word: string) => string[]
 }
 
 /** The step of a pinned image. */

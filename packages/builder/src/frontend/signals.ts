@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { BuilderError, type SourceLocation } from '../errors.ts'
+import { problem } from '../dockerfile/problem.ts'
 
 /** Names Docker accepts on Linux: signal(7), with its aliases; real-time signals are matched apart. */
 const NAMES = new Set(
@@ -15,10 +15,14 @@ const NAMES = new Set(
 const REAL_TIME = /^RT(?:MIN\+(?:[1-9]|1[0-5])|MAX-(?:[1-9]|1[0-4]))$/
 const HIGHEST = 64
 
-/** The signal as written, if there is one of that name or number. */
-export function parseSignal(signal: string, location: SourceLocation): string {
+/**
+ * The signal as written, if there is one of that name or number.
+ *
+ * @throws {BuilderError} `ERR_BUILDER_DOCKERFILE`
+ */
+export function parseSignal(signal: string): string {
   const name = signal.toUpperCase().replace(/^SIG/, '')
   const number = /^\d{1,3}$/.test(signal) ? Number(signal) : 0
   if ((number >= 1 && number <= HIGHEST) || NAMES.has(name) || REAL_TIME.test(name)) return signal
-  throw new BuilderError('ERR_BUILDER_DOCKERFILE', `Invalid signal: ${signal}`, { location })
+  throw problem(`Invalid signal: ${JSON.stringify(signal)}`)
 }

@@ -61,7 +61,7 @@ export function fromImageConfig(config: RuntimeConfig | undefined): StageConfig 
     volumes: new Set(Object.keys(config.Volumes ?? {})),
     entrypoint: config.Entrypoint,
     command: config.Cmd,
-    shell: config.Shell,
+    shell: filled(config.Shell) ? config.Shell : undefined,
     stopSignal: config.StopSignal,
     healthcheck: config.Healthcheck,
     onBuild: config.OnBuild ?? [],
@@ -74,8 +74,8 @@ export function toImageConfig(config: StageConfig): RuntimeConfig {
     ...(config.user !== '' && { User: config.user }),
     ...(config.exposedPorts.size > 0 && { ExposedPorts: emptyObjects(config.exposedPorts) }),
     Env: [...config.env].map(([name, value]) => `${name}=${value}`),
-    ...(config.entrypoint !== undefined && { Entrypoint: config.entrypoint }),
-    ...(config.command !== undefined && { Cmd: config.command }),
+    ...(filled(config.entrypoint) && { Entrypoint: config.entrypoint }),
+    ...(filled(config.command) && { Cmd: config.command }),
     ...(config.volumes.size > 0 && { Volumes: emptyObjects(config.volumes) }),
     WorkingDir: config.workingDirectory,
     ...(config.labels.size > 0 && { Labels: Object.fromEntries(sorted(config.labels)) }),
@@ -90,6 +90,11 @@ export function toImageConfig(config: StageConfig): RuntimeConfig {
 export function splitVariable(pair: string): [name: string, value: string] {
   const at = pair.indexOf('=')
   return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)]
+}
+
+/** An empty list says what no list says: `CMD []` clears, and a SHELL of nothing is none. */
+function filled(list: readonly string[] | undefined): list is readonly string[] {
+  return list !== undefined && list.length > 0
 }
 
 function emptyObjects(names: ReadonlySet<string>): Record<string, Record<string, never>> {

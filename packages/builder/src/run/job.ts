@@ -58,7 +58,12 @@ export type Job = ProbeJob | UnpackJob | ExecJob | RemoveJob
 
 /** What a worker answers. */
 export type Reply =
-  | { readonly ok: true; readonly stacking?: Stacking; readonly layer?: PackedLayer }
+  | {
+      readonly ok: true
+      readonly stacking?: Stacking
+      readonly layer?: PackedLayer
+      readonly warnings?: readonly string[]
+    }
   | {
       readonly ok: false
       readonly code: BuilderErrorCode

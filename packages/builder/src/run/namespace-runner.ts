@@ -71,7 +71,7 @@ export function createNamespaceRunner(options: NamespaceRunnerOptions): Runner {
         work({ kind: 'unpack', directory, stacking: way, layers }, {}, signal),
       )
       unpacking = unpacked.catch(() => undefined)
-      await unpacked
+      const { warnings: unpackingWarnings = [] } = await unpacked
       const run = randomBytes(8).toString('hex')
       const names = layers.map(({ name }) => name)
       const job: Job = {
@@ -87,7 +87,7 @@ export function createNamespaceRunner(options: NamespaceRunnerOptions): Runner {
         const reply = await work(job, output, signal)
         if (reply.layer === undefined)
           throw new BuilderError('ERR_BUILDER_RUNNER', 'The worker sent no layer')
-        return { layer: reply.layer }
+        return { layer: reply.layer, warnings: [...unpackingWarnings, ...(reply.warnings ?? [])] }
       } finally {
         await remove(join(directory, 'runs', run))
       }

@@ -4,7 +4,7 @@
  * @module
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, statSync, utimesSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A stack of directories below `layers/`, base first, and where to write. */
@@ -42,6 +42,21 @@ export function mountOverlay({ directory, lowers, writable, target }: OverlayMou
   mkdirSync(target, { recursive: true })
   options.push(isRootless() ? PLAIN_ROOTLESS : PLAIN)
   runTool('mount', ['-t', 'overlay', 'overlay', '-o', options.join(','), target], layers)
+}
+
+/** Overlay is missing in some kernels, and refuses upper directories on some file systems. */
+export function probeOverlay(directory: string): 'overlay' | 'copy' {
+  const probe = join(directory, 'probe')
+  const target = join(probe, 'merged')
+  try {
+    mountOverlay({ directory, lowers: [], writable: probe, target })
+    unmount(target)
+    return 'overlay'
+  } catch {
+    return 'copy'
+  } finally {
+    rmSync(probe, { recursive: true, force: true })
+  }
 }
 
 /** The root of an overlay has the attributes of its upper directory, so that one begins as a copy of what is below. */

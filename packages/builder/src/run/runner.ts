@@ -43,6 +43,8 @@ export interface RunOutput {
 /** The layer of what the process changed. */
 export interface RunOutcome {
   readonly layer: PackedLayer
+  /** What could not be done as the layers or the process wanted. */
+  readonly warnings: readonly string[]
 }
 
 /** Runs processes in a root file system made of layers, and reads back what they changed. */

@@ -133,7 +133,10 @@ export class Workbench {
       flags: ['--json', '--progress', 'json', ...flags],
       ...options,
     })
-    if (code !== 0) throw new Error(`The build ended with ${code}: ${stderr.replaceAll(/^\{"type":"(?!step-log).*\n/gm, '')}`)
+    if (code !== 0)
+      throw new Error(
+        `The build ended with ${code}: ${stderr.replaceAll(/^\{"type":"(?!step-log).*\n/gm, '')}`,
+      )
     const events = stderr
       .split('\n')
       .filter((line) => line !== '')
