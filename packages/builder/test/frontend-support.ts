@@ -47,14 +47,15 @@ export function lower(text: string, given: Lowering = {}): Lowered {
   }
 }
 
-export function lowerOptions({ args, platforms, bases: _, ...given }: Lowering = {}): LowerOptions {
+export function lowerOptions(given: Lowering = {}): LowerOptions {
+  const { args, platforms = ['linux/amd64'], target, labels, contexts, epoch } = given
   return {
-    labels: new Map(),
-    contexts: new Map(),
-    epoch: 0,
-    ...given,
+    labels: labels ?? new Map(),
+    contexts: contexts ?? new Map(),
+    epoch: epoch ?? 0,
     buildArgs: new Map(Object.entries(args ?? {})),
-    platforms: (platforms ?? ['linux/amd64']).map((each) => parsePlatform(each)),
+    platforms: platforms.map((each) => parsePlatform(each)),
+    ...(target !== undefined && { target }),
   }
 }
 

@@ -21,7 +21,7 @@ import {
   toLocation,
 } from './location.ts'
 import { decodePath, isAscii, joinPath } from './path.ts'
-import { Tree } from './tree.ts'
+import { sortedTree, type Tree } from './tree.ts'
 
 /** Numeric owner of a file. */
 export interface Owner {
@@ -71,7 +71,7 @@ export async function fromDirectory(root: string, options: DirectoryOptions = {}
       await setImmediate()
       options.signal?.throwIfAborted()
     }
-    return Tree.from(walk.entries)
+    return sortedTree(walk.entries)
   } finally {
     walk.close()
   }

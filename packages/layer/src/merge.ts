@@ -4,7 +4,7 @@
  * @module
  */
 import { MemoryFileSystem } from './merge/file-system.ts'
-import { Tree } from './tree.ts'
+import { sortedTree, type Tree } from './tree.ts'
 import { writerOrder } from './writer-order.ts'
 
 /**
@@ -19,12 +19,12 @@ export function merge(lower: Tree, layer: Tree): Tree {
   const files = new MemoryFileSystem()
   files.apply(lower, true)
   files.apply(writerOrder(layer))
-  return Tree.from(files.entries())
+  return sortedTree([...files.entries()])
 }
 
 /** The tree of a whole image: its layers of raw members, base first. Errors as {@link merge}. */
 export function fromLayers(layers: Iterable<Tree>): Tree {
   const files = new MemoryFileSystem()
   for (const layer of layers) files.apply(writerOrder(layer))
-  return Tree.from(files.entries())
+  return sortedTree([...files.entries()])
 }

@@ -13,7 +13,6 @@ const SLASH = 0x2f
 const ESCAPE = 0xdc00
 // oxlint-disable-next-line no-control-regex
 const ASCII = /^[\0-\x7f]*$/
-const LONE_SURROGATE = /\p{Surrogate}/u
 const UNCLEAN = /(?:^|\/)\.{0,2}(?:\/|$)|\0/
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -43,7 +42,7 @@ export function decodeBytes(bytes: Uint8Array, start: number, end: number): stri
  * @throws {LayerError} `ERR_LAYER_PATH` if it holds a lone surrogate that stands for no byte.
  */
 export function encodePath(path: string): Uint8Array {
-  return LONE_SURROGATE.test(path) ? encodeMixed(path) : Buffer.from(path)
+  return hasRawBytes(path) ? encodeMixed(path) : Buffer.from(path)
 }
 
 /** Whether every character is one byte, the same in ASCII and UTF-8. */
@@ -53,7 +52,8 @@ export function isAscii(path: string): boolean {
 
 /** Whether the name has bytes that are not UTF-8, so that a file system call needs it as bytes. */
 export function hasRawBytes(path: string): boolean {
-  return LONE_SURROGATE.test(path)
+  // Native, and at once for one-byte strings (measured); in ES2024, so the types of ES2023 do not have it.
+  return !(path as unknown as { isWellFormed(): boolean }).isWellFormed()
 }
 
 /**

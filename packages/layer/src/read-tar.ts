@@ -8,7 +8,7 @@ import { createEntry, type Entry } from './entry.ts'
 import { baseOf, comparePaths, joinPath, parentOf } from './path.ts'
 import type { MemberHead } from './tar/member.ts'
 import { type ParseOptions, TarParser } from './tar/parser.ts'
-import { Tree } from './tree.ts'
+import { sortedTree, type Tree } from './tree.ts'
 
 /** Options of {@link fromTar}. */
 export interface ReadTarOptions extends ParseOptions {
@@ -45,7 +45,7 @@ export async function fromTar(source: ByteSource, options: ReadTarOptions = {}):
     parser.write(chunk)
   }
   parser.finish()
-  return Tree.from(members.entries())
+  return sortedTree(members.entries())
 }
 
 function contentOf(source: ByteSource, { entry, offset, storedSize, sparse }: MemberHead): Entry {

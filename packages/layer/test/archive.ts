@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { createEntry, type DecodeOptions, decodeTar, type Entry, pack, Tree } from '../src/index.ts'
+import {
+  createEntry,
+  type DecodeOptions,
+  decodeTar,
+  encodeMember,
+  type Entry,
+  pack,
+  Tree,
+} from '../src/index.ts'
 
 /** A header field as text, or as the very bytes. */
 type Raw = string | Uint8Array
@@ -167,10 +175,10 @@ export async function packed(entries: Iterable<Entry>): Promise<Buffer> {
 
 /** Members in exactly this order, as no tree would have them. */
 export async function inOrder(entries: readonly Entry[]): Promise<Buffer> {
-  const parts: Buffer[] = []
+  const parts: Uint8Array[] = []
   for (const entry of entries) {
-    const one = await packed([entry])
-    parts.push(one.subarray(0, one.length - END.length))
+    const body = entry.content === undefined ? Buffer.alloc(0) : await collect(entry.content.open())
+    parts.push(encodeMember(entry), body, Buffer.alloc((512 - (body.length % 512)) % 512))
   }
   return archive(...parts)
 }

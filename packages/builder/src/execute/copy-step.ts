@@ -6,12 +6,12 @@
 import type { KeyContent, KeyValue } from '@varve/cache-store'
 import { keyOf } from '@varve/cache-store'
 import { type ByteSource, type Digest, digestStream } from '@varve/digest'
-import { type Entry, Tree } from '@varve/layer'
+import { createEntry, type Entry, Tree } from '@varve/layer'
 import { accountsOf, type Owner, resolveIdentity } from '../copy/identity.ts'
 import { parseMode } from '../copy/mode.ts'
 import { placeCopy, type PlacedItem } from '../copy/place.ts'
-import { findSources, isDirectory, type Match } from '../copy/sources.ts'
-import type { SourceLocation } from '../errors.ts'
+import { findSources, type Match, type SourceFile, sourceFiles } from '../copy/sources.ts'
+import { BuilderError, type SourceLocation } from '../errors.ts'
 import { PatternMatcher } from '../ignore/pattern.ts'
 import type { CopyStep } from '../plan/plan.ts'
 import { openArchive } from './archive.ts'
@@ -60,13 +60,27 @@ export async function prepareCopy(input: CopyInput): Promise<StepWork> {
     },
     run: async (): Promise<StackLayer> => {
       const tree = await place()
-      const layer = await storeTree(tree, blobs, signal)
+      const layer = await storeTree(tree, blobs, signal).catch((error: unknown) => {
+        throw asContextError(error, input.location)
+      })
       for (const source of input.sources) {
-        if (source.kind === 'files') source.files.assertUnchanged(sourceEntries(input, source.files.tree))
+        if (source.kind !== 'files') continue
+        source.files.assertUnchanged(broughtBy(input, source.files.tree).map(({ file }) => file))
       }
       return layer
     },
   }
+}
+
+/** A file that is not what it was when the context was read is the user's to find out about. */
+function asContextError(cause: unknown, location: SourceLocation | undefined): unknown {
+  const { code, message } = cause as NodeJS.ErrnoException
+  if (code !== 'ERR_LAYER_CHANGED') return cause
+  return new BuilderError('ERR_BUILDER_CONTEXT', message, {
+    cause,
+    ...(location !== undefined && { location }),
+    hint: 'Build again when nothing writes to the context',
+  })
 }
 
 /** Instruction, parent and sources. Context files are listed under the names they have there. */
@@ -84,9 +98,8 @@ async function definitionKey(input: CopyInput): Promise<StepKey> {
       owner: step.chown !== undefined,
       mode: step.chmod !== undefined && /^[0-7]+$/.test(step.chmod),
     }
-    const matched = sourceEntries(input, source.files.tree)
     const listing = await listFiles(
-      matched.map((entry) => [entry.path, entry] as const),
+      broughtBy(input, source.files.tree).map(listed),
       (entry) => source.files.digest(entry),
       overridden,
     )
@@ -111,21 +124,18 @@ async function definitionKey(input: CopyInput): Promise<StepKey> {
   return { document, listings }
 }
 
-/** Everything below what the source words match in one tree, excluded files left out. */
-function sourceEntries(input: CopyInput, tree: Tree): Entry[] {
+/** Everything that the source words bring along from one tree. */
+function broughtBy(input: CopyInput, tree: Tree): SourceFile[] {
   const index = input.sources.findIndex((source) => source.kind === 'files' && source.files.tree === tree)
   const exclude = excludeMatcher(input.step)
-  const found = new Map<string, Entry>()
-  for (const match of matches(input, index, tree)) {
-    if (match.entry !== undefined && match.path !== '' && match.entry.type !== 'directory')
-      found.set(match.path, match.entry)
-    if (!isDirectory(match.entry)) continue
-    const skip = match.path === '' ? 0 : match.path.length + 1
-    for (const entry of tree.below(match.path)) {
-      if (exclude?.matches(entry.path.slice(skip)) !== true) found.set(entry.path, entry)
-    }
-  }
-  return [...found.values()]
+  return matches(input, index, tree).flatMap((match) => [...sourceFiles(match, exclude)])
+}
+
+/** A hard link is described by its file and by whose link it is, a followed link by the name it gets as well. */
+function listed({ path, name, file }: SourceFile): readonly [name: string, entry: Entry] {
+  const isSuffix = `/${name.path}`.endsWith(`/${path}`)
+  const entry = name.type === 'hardlink' ? createEntry({ ...file, linkname: name.linkname }) : file
+  return [isSuffix ? name.path : `${name.path} as ${path}`, entry]
 }
 
 function matches({ step, location }: CopyInput, index: number, tree: Tree): Match[] {

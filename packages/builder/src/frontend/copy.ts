@@ -77,8 +77,8 @@ function refuseBadPatterns(patterns: readonly string[]): void {
   try {
     void new PatternMatcher(patterns)
   } catch (error) {
-    if (error instanceof BuilderError) throw problem(error.message)
-    throw error
+    // Its own code would blame .dockerignore.
+    throw problem((error as Error).message)
   }
 }
 

@@ -22,14 +22,16 @@ export class Warnings {
   }
 
   /**
-   * What is left of them by `# check=skip=`.
+   * What is left of them by `# check=skip=`, in the order of lines.
    *
    * @throws {BuilderError} `ERR_BUILDER_DOCKERFILE` if any is, and `# check=error=true`.
    */
   report(): Warning[] {
     const { checks } = this.#dockerfile
     const skip = checks?.skip ?? []
-    const left = [...this.#warnings.values()].filter(({ rule }) => skip !== 'all' && !skip.includes(rule))
+    const left = [...this.#warnings.values()]
+      .filter(({ rule }) => skip !== 'all' && !skip.includes(rule))
+      .toSorted((a, b) => a.location.line - b.location.line)
     const [first] = left
     if (checks?.error !== true || first === undefined) return left
     const rules = [...new Set(left.map(({ rule }) => rule))].join(', ')

@@ -135,8 +135,10 @@ function enterScript(binds: ReadonlyMap<string, string>, network: 'default' | 'n
       `mount --bind ${quote(source)} "$root"${quote(target)}`,
       `mount -o remount,bind,ro "$root"${quote(target)}`,
     ]),
-    'cd -P "$root$cwd"',
-    'mount --move "$root" /',
+    'cd "$root"',
+    // Without the list in /run/mount, which is not writable in a user namespace.
+    'mount -n --move . /',
+    'cd -P ".$cwd"',
     'exec "$@"',
   ].join('\n')
 }

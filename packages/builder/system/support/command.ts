@@ -61,7 +61,8 @@ export function startVarve(args: readonly string[], options: CommandOptions = {}
 /** Starts a program whose output can be read. */
 export function start(program: string, args: readonly string[], options: CommandOptions = {}): ChildProcess {
   const { cwd, env, uid, gid } = options
-  return spawn(program, args, {
+  // tap adds an instrument to the environment of every child, which would slow it and write as whoever it runs as.
+  return spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environment(env),
     ...(cwd !== undefined && { cwd }),
@@ -84,7 +85,7 @@ export function outcomeOf(child: ChildProcess, timeoutMs: number = DEADLINE_MS):
       resolve({
         code,
         signal,
-        stdout: Buffer.concat(stdout).toString('latin1'),
+        stdout: Buffer.concat(stdout).toString(),
         stderr: Buffer.concat(stderr).toString(),
       })
     })
@@ -93,6 +94,6 @@ export function outcomeOf(child: ChildProcess, timeoutMs: number = DEADLINE_MS):
 
 /** This process's environment without what would change a build. */
 function environment(changes: CommandOptions['env'] = {}): NodeJS.ProcessEnv {
-  const { SOURCE_DATE_EPOCH: _, VARVE_CACHE_DIR: __, NODE_OPTIONS: ___, ...inherited } = process.env
+  const { SOURCE_DATE_EPOCH: _, VARVE_CACHE_DIR: __, ...inherited } = process.env
   return { ...inherited, ...changes }
 }

@@ -116,14 +116,14 @@ export class Workbench {
     return layout
   }
 
-  /** Runs `varve build` on a context, `base` being known; the caller looks at the exit code. */
+  /** Runs `varve build` on a context; the caller looks at the exit code. The base image is made if it is used. */
   async attempt(
     context: string,
     { flags = [], cache = this.cache, ...options }: BuildFlags = {},
   ): Promise<Outcome> {
-    const base = existsSync(this.path('base'))
-      ? ['--build-context', `base=oci-layout://${this.path('base')}`]
-      : []
+    const dockerfile = join(context, 'Dockerfile')
+    const based = existsSync(dockerfile) && /^FROM base\b/m.test(readFileSync(dockerfile, 'utf8'))
+    const base = based ? ['--build-context', `base=oci-layout://${await this.base()}`] : []
     return varve(['build', '--cache-dir', cache, ...base, ...flags, context], options)
   }
 
@@ -133,10 +133,10 @@ export class Workbench {
       flags: ['--json', '--progress', 'json', ...flags],
       ...options,
     })
-    if (code !== 0)
-      throw new Error(
-        `The build ended with ${code}: ${stderr.replaceAll(/^\{"type":"(?!step-log).*\n/gm, '')}`,
-      )
+    const strange = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'))
+    if (code !== 0 || strange.length > 0) {
+      throw new Error(`The build ended with ${code}: ${strange.join('\n')}`)
+    }
     const events = stderr
       .split('\n')
       .filter((line) => line !== '')

@@ -3,17 +3,17 @@
  *
  * @module
  */
-import { closeSync, fchmodSync, fstatSync, fsync, ftruncateSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, fsync } from 'node:fs'
 import { promisify } from 'node:util'
 import { algorithmOf, assertExpected, createDigester, type DigestAndSize, DigestError } from '@varve/digest'
 import type { Ingest, StoreOptions } from '../blob-store.ts'
 import { CacheStoreError } from '../errors.ts'
 import { assertIngestName } from '../names.ts'
 import { publishBlob, readBlocks } from './blob-file.ts'
-import { readOnly, systemCode, writing, writingLater } from './failure.ts'
-import { statusOf, writeFully } from './files.ts'
+import { readOnly, systemCode, writingLater } from './failure.ts'
+import { statusOf } from './files.ts'
 import { ingestDirectory, type Place } from './place.ts'
-import { dataPath, isIntact, openData, remove, resume, takenOver, type Upload } from './upload.ts'
+import { append, dataPath, isIntact, openData, remove, resume, takenOver, type Upload } from './upload.ts'
 
 /** The ingests of a place. */
 export interface Ingests {
@@ -57,7 +57,7 @@ function handleOf(place: Place, uploads: Map<string, Upload>, upload: Upload): I
 
     write: async (chunk) => {
       assertOwner()
-      appendTo(upload, chunk)
+      append(upload, chunk)
     },
 
     commit: async (expected = {}) => {
@@ -85,24 +85,6 @@ function handleOf(place: Place, uploads: Map<string, Upload>, upload: Upload): I
       remove(directory)
     },
   }
-}
-
-/** Synchronous, so that nothing can come between the check of the owner and the write. */
-function appendTo(upload: Upload, chunk: Uint8Array): void {
-  const data = dataPath(upload.directory)
-  writing(data, () => {
-    const fd = openData(upload, 'r+')
-    try {
-      writeFully(fd, chunk, upload.offset)
-    } catch (error) {
-      ftruncateSync(fd, upload.offset)
-      throw error
-    } finally {
-      closeSync(fd)
-    }
-  })
-  upload.digester.update(chunk)
-  upload.offset += chunk.byteLength
 }
 
 /** Proves the bytes and brings them to the disk. */

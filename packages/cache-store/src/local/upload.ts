@@ -2,12 +2,23 @@
  * The directories of resumable writes: made, found again, taken over.
  *
  * Each has a random name and holds `data` and, once it can be resumed, `meta` with its ref. Whoever opens a ref takes
- * it over: the directory gets a new name and the bytes a new file, so that a writer that was believed dead and is not
- * can neither append to them nor commit them.
+ * it over: the bytes are copied into a new directory, and `meta` is moved there, which only one of many can do. A
+ * writer that was believed dead and is not has its own directory still, or none: it can neither append to the bytes
+ * nor commit them. Renaming the directory would not do, since a call that has resolved the path before the renaming
+ * acts on what the directory holds afterwards.
  *
  * @module
  */
-import { closeSync, type Dirent, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  type Dirent,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { createDigester, type Digester } from '@varve/digest'
 import { CacheStoreError } from '../errors.ts'
@@ -30,18 +41,23 @@ export interface Upload {
 
 /** Takes over what is there under this ref, or starts anew. */
 export async function resume(place: Place, ref: string, signal: AbortSignal | undefined): Promise<Upload> {
-  const directory = temporaryPath(place)
   for (let found = find(place, ref); found !== undefined; found = find(place, ref)) {
-    // Only one of several that try gets it; the others look again and find it under its new name.
-    if (!claim(found, directory)) continue
-    const upload = await copyOf(directory, ref, signal)
+    const upload = await takeOver(place, ref, found, signal)
     if (upload !== undefined) return upload
-    remove(directory)
+    // Somebody else was faster: what there is now is theirs, and taken over in its turn.
   }
+  const upload = create(place, ref)
+  const path = metaPath(upload.directory)
+  writing(path, () => createFile(path, new TextEncoder().encode(`${JSON.stringify({ ref })}\n`)))
+  return upload
+}
+
+/** A directory without `meta`, which nobody else finds. */
+function create(place: Place, ref: string): Upload {
+  const directory = temporaryPath(place)
   writing(directory, () => {
     mkdirSync(directory, { mode: 0o775 })
     createFile(dataPath(directory), new Uint8Array())
-    createFile(metaPath(directory), new TextEncoder().encode(`${JSON.stringify({ ref })}\n`))
   })
   return { ref, directory, digester: createDigester(), offset: 0, owner: Symbol(ref) }
 }
@@ -71,7 +87,59 @@ function refOf(directory: string): string | undefined {
   }
 }
 
-function claim(from: string, to: string): boolean {
+/** Hashes the bytes while it copies them; `undefined` if they became somebody else's meanwhile. */
+async function takeOver(
+  place: Place,
+  ref: string,
+  from: string,
+  signal: AbortSignal | undefined,
+): Promise<Upload | undefined> {
+  const source = openFile(dataPath(from))
+  if (source === undefined) return undefined
+  const upload = create(place, ref)
+  try {
+    for (const block of readBlocks(source, dataPath(from), 0, Infinity, signal)) {
+      append(upload, block)
+      await new Promise(setImmediate)
+    }
+    if (!move(metaPath(from), metaPath(upload.directory))) {
+      remove(upload.directory)
+      return undefined
+    }
+    remove(from)
+    return upload
+  } catch (error) {
+    remove(upload.directory)
+    throw error
+  } finally {
+    closeSync(source)
+  }
+}
+
+/**
+ * Adds to the bytes. Synchronous, so that within a process nothing comes between a check of the owner and the write.
+ *
+ * @throws {CacheStoreError} `ERR_CACHE_STORE_BUSY` if it was taken over; `ERR_CACHE_STORE_FULL`,
+ *   `ERR_CACHE_STORE_UNWRITABLE`, after which it can go on.
+ */
+export function append(upload: Upload, chunk: Uint8Array): void {
+  const data = dataPath(upload.directory)
+  writing(data, () => {
+    const fd = openData(upload, 'r+')
+    try {
+      writeFully(fd, chunk, upload.offset)
+    } catch (error) {
+      ftruncateSync(fd, upload.offset)
+      throw error
+    } finally {
+      closeSync(fd)
+    }
+  })
+  upload.digester.update(chunk)
+  upload.offset += chunk.byteLength
+}
+
+function move(from: string, to: string): boolean {
   return writing(to, () => {
     try {
       renameSync(from, to)
@@ -83,61 +151,21 @@ function claim(from: string, to: string): boolean {
   })
 }
 
-/** Hashes the bytes while it moves them into a file that only this process knows. */
-async function copyOf(
-  directory: string,
-  ref: string,
-  signal: AbortSignal | undefined,
-): Promise<Upload | undefined> {
-  const [data, copy] = [dataPath(directory), join(directory, 'copy')]
-  const source = openFile(data)
-  if (source === undefined) return undefined
-  try {
-    const target = owned(ref, copy, () => {
-      rmSync(copy, { force: true })
-      return openSync(copy, 'wx', 0o644)
-    })
-    const upload: Upload = { ref, directory, digester: createDigester(), offset: 0, owner: Symbol(ref) }
-    try {
-      for (const block of readBlocks(source, data, 0, Infinity, signal)) {
-        writing(copy, () => writeFully(target, block, upload.offset))
-        upload.digester.update(block)
-        upload.offset += block.byteLength
-        await new Promise(setImmediate)
-      }
-    } finally {
-      closeSync(target)
-    }
-    owned(ref, data, () => renameSync(copy, data))
-    return upload
-  } catch (error) {
-    rmSync(copy, { force: true })
-    throw error
-  } finally {
-    closeSync(source)
-  }
-}
-
-/** Runs operations in the directory of an upload; that it is gone means that another writer took it over. */
-function owned<T>(ref: string, path: string, operation: () => T): T {
-  return writing(path, () => {
-    try {
-      return operation()
-    } catch (error) {
-      throw systemCode(error) === 'ENOENT' ? takenOver(ref, path) : error
-    }
-  })
-}
-
-/** Whether the bytes on the disk are those that were hashed, as far as their number tells. */
-export function isIntact(upload: Upload): boolean {
-  return statusOf(dataPath(upload.directory))?.size === upload.offset
+/** Whether nobody took it over, and the bytes are those that were hashed, as far as their number tells. */
+export function isIntact({ directory, offset }: Upload): boolean {
+  return statusOf(metaPath(directory)) !== undefined && statusOf(dataPath(directory))?.size === offset
 }
 
 /** Opens the bytes of an upload; fails with `ERR_CACHE_STORE_BUSY` if it was taken over. */
 export function openData(upload: Upload, flags: string): number {
   const path = dataPath(upload.directory)
-  return owned(upload.ref, path, () => openSync(path, flags))
+  return writing(path, () => {
+    try {
+      return openSync(path, flags)
+    } catch (error) {
+      throw systemCode(error) === 'ENOENT' ? takenOver(upload.ref, path) : error
+    }
+  })
 }
 
 function createFile(path: string, bytes: Uint8Array): void {

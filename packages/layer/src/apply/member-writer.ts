@@ -65,11 +65,11 @@ export class MemberWriter implements MemberHandler {
     }
   }
 
-  data(bytes: Uint8Array): void {
+  data(chunk: Buffer, start: number, end: number): void {
     const file = this.#file!
     try {
-      for (let at = 0; at < bytes.byteLength;) {
-        const written = writeSync(file.fd, bytes, at, bytes.byteLength - at, file.position)
+      for (let at = start; at < end;) {
+        const written = writeSync(file.fd, chunk, at, end - at, file.position)
         at += written
         file.position += written
       }

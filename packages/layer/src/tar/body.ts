@@ -9,8 +9,8 @@ import type { MemberHead } from './member.ts'
 export interface MemberHandler {
   /** A member begins. Returns whether its body is wanted; if not, `data` and `hole` are not called for it. */
   begin(member: MemberHead): boolean
-  /** The next bytes of the body: a view of the chunk that was pushed. */
-  data(bytes: Uint8Array): void
+  /** The next bytes of the body: `chunk[start, end)`. A view of them for each call would cost more than the call. */
+  data(chunk: Buffer, start: number, end: number): void
   /** So many zeros that were not stored. */
   hole(length: number): void
   /** The member is complete. */
@@ -50,7 +50,7 @@ export class BodyReader {
     const sparse = this.#member?.sparse !== undefined
     const wanted = sparse ? this.#pieceLeft : this.remaining
     const end = Math.min(buffer.length, at + wanted)
-    if (this.#wanted && end > at) this.#handler.data(buffer.subarray(at, end))
+    if (this.#wanted && end > at) this.#handler.data(buffer, at, end)
     this.remaining -= end - at
     if (sparse) {
       this.#pieceLeft -= end - at

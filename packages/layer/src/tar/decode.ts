@@ -45,20 +45,21 @@ export async function* decodeTar(
   const members = new MemberQueue(chunks, options)
   try {
     for (;;) {
-      const head = members.next() ?? ((await members.advance()) ? undefined : null)
-      if (head === null) return
-      if (head !== undefined) yield { ...head, body: members.body() }
+      const member = members.next()
+      if (member !== undefined) yield member
+      else if (!(await members.advance())) return
     }
   } finally {
     await members.close()
   }
 }
 
-/** Ends a member in the queue. */
+/** Marks in the queue: `DATA, start, end` of the chunk at hand, `HOLE, length`, and the end of a member. */
+const DATA = Symbol('data')
+const HOLE = Symbol('hole')
 const END = Symbol('end')
 
-/** A number is a hole. */
-type Item = MemberHead | Uint8Array | number | typeof END
+type Item = MemberHead | number | typeof DATA | typeof HOLE | typeof END
 
 /** What the parser found in the last chunk and nobody has taken: bounded by the size of a chunk. */
 class MemberQueue implements MemberHandler {
@@ -67,8 +68,9 @@ class MemberQueue implements MemberHandler {
   readonly #signal: AbortSignal | undefined
   #items: Item[] = []
   #taken = 0
+  #chunk: Uint8Array = new Uint8Array()
   /** Counts members, so that a body knows when it is over. */
-  #member = 0
+  #count = 0
   #done = false
 
   constructor(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: DecodeOptions) {
@@ -82,12 +84,12 @@ class MemberQueue implements MemberHandler {
     return true
   }
 
-  data(bytes: Uint8Array): void {
-    this.#items.push(bytes)
+  data(_chunk: Buffer, start: number, end: number): void {
+    this.#items.push(DATA, start, end)
   }
 
   hole(length: number): void {
-    this.#items.push(length)
+    this.#items.push(HOLE, length)
   }
 
   end(): void {
@@ -95,13 +97,14 @@ class MemberQueue implements MemberHandler {
   }
 
   /** The next member that is already here; skips what is left of the one before. */
-  next(): MemberHead | undefined {
+  next(): TarMember | undefined {
     while (this.#taken < this.#items.length) {
-      const item = this.#items[this.#taken++]!
-      if (typeof item === 'object' && 'entry' in item) {
-        this.#member++
-        return item
-      }
+      const item = this.#items[this.#taken++]
+      if (typeof item !== 'object') continue
+      const { entry, offset, storedSize, sparse } = item
+      const count = ++this.#count
+      const body = { [Symbol.asyncIterator]: () => this.#read(count) }
+      return { entry, offset, storedSize, sparse, body }
     }
     return undefined
   }
@@ -116,31 +119,32 @@ class MemberQueue implements MemberHandler {
     if (done === true) {
       this.#done = true
       this.#parser.finish()
-    } else this.#parser.write(value)
-    return true
-  }
-
-  /** The body of the member that {@link next} gave last, for as long as it is the last. */
-  body(): AsyncGenerator<Uint8Array, void, void> {
-    return this.#body(this.#member)
-  }
-
-  async *#body(member: number): AsyncGenerator<Uint8Array, void, void> {
-    while (member === this.#member) {
-      const item = this.#items[this.#taken]
-      if (item === undefined) {
-        if (!(await this.advance())) return
-        continue
-      }
-      if (item === END) return
-      this.#taken++
-      if (typeof item === 'number') yield* zeros(item)
-      else yield item as Uint8Array
+    } else {
+      this.#chunk = value
+      this.#parser.write(value)
     }
+    return true
   }
 
   async close(): Promise<void> {
     if (!this.#done) await this.#input.return?.()
+  }
+
+  /** The body of a member, for as long as no other was asked for. */
+  async *#read(count: number): AsyncGenerator<Uint8Array, void, void> {
+    while (count === this.#count) {
+      const item = this.#items[this.#taken]
+      if (item === undefined) {
+        if (!(await this.advance())) return
+      } else if (item === DATA) {
+        const [start, end] = [this.#items[this.#taken + 1] as number, this.#items[this.#taken + 2] as number]
+        this.#taken += 3
+        yield this.#chunk.subarray(start, end)
+      } else if (item === HOLE) {
+        this.#taken += 2
+        yield* zeros(this.#items[this.#taken - 1] as number)
+      } else return
+    }
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import type { Entry } from '../entry.ts'
 import { LayerError, quoted } from '../errors.ts'
-import { baseOf, encodePath, isAscii, isCleanPath } from '../path.ts'
+import { baseOf, encodePath, hasRawBytes, isAscii, isCleanPath } from '../path.ts'
 import { BLOCK, type HeaderFields, padded, writeHeader } from './header.ts'
 import { formatPax, formatTime, isKnownKey, XATTR_PREFIX } from './pax.ts'
 
@@ -46,6 +46,7 @@ const NOTHING: HeaderFields = {
 const MAX_SEVEN = 0o7777777
 const MAX_ELEVEN = 0o77777777777
 const MAX_ID = 2 ** 32 - 2
+const SLASH = 0x2f
 
 /**
  * The header blocks of a member; its content, padded to whole blocks, has to follow.
@@ -89,9 +90,7 @@ export function writeSimpleMember(entry: Entry, block: Buffer, at: number, optio
     (entry.xattrs === undefined || entry.xattrs.size === 0) &&
     (entry.pax === undefined || entry.pax.size === 0) &&
     (linkname === '' || fitsLink(linkname)) &&
-    isAscii(path) &&
-    isCleanPath(path) &&
-    (path !== '' || type === 'directory') &&
+    (isPlain(path) || (path === '' && type === 'directory')) &&
     (type === 'file' || type === 'directory' || (type === 'symlink' && linkname !== ''))
   if (!fits) return false
   const name = nameOf(entry)
@@ -117,6 +116,8 @@ function recordsFor(entry: Entry, options: EncodeOptions): Map<string, Uint8Arra
   const set = (key: string, value: string | number): void => void records.set(key, encodePath(String(value)))
   if (splitName(name) === undefined) set('path', name)
   if (linkname !== '' && !fitsLink(linkname)) set('linkpath', linkname)
+  // "The name is in no character set that is known": without it bsdtar takes names that are not UTF-8 for an error.
+  if (hasRawBytes(name) || hasRawBytes(linkname)) set('hdrcharset', 'BINARY')
   if (entry.uid > MAX_SEVEN) set('uid', entry.uid)
   if (entry.gid > MAX_SEVEN) set('gid', entry.gid)
   if (sizeOf(entry) > MAX_ELEVEN) set('size', sizeOf(entry))
@@ -174,6 +175,20 @@ function linkOf({ type, linkname }: Entry): string {
 
 function fitsLink(linkname: string): boolean {
   return linkname.length <= 100 && isAscii(linkname) && !linkname.includes('\0')
+}
+
+/** Whether a path is clean and ASCII, in one pass: this is asked of every member (measured). */
+function isPlain(path: string): boolean {
+  let start = 0
+  for (let at = 0; at <= path.length; at++) {
+    const code = at === path.length ? SLASH : path.charCodeAt(at)
+    if (code === 0 || code >= 0x80) return false
+    if (code !== SLASH) continue
+    // The components that are not clean are the empty one, "." and "..": short, and all dots.
+    if (at - start <= 2 && (at === start || (path[start] === '.' && path[at - 1] === '.'))) return false
+    start = at + 1
+  }
+  return true
 }
 
 function isOctal(value: number, max: number): boolean {

@@ -29,14 +29,15 @@ export interface Preamble {
   readonly longLink: string | undefined
 }
 
-/** How the sparse map of a member is stored, where it has one. */
-export type SparseForm = 'none' | 'listed' | 'header' | 'body'
+/** Where the map of a sparse member is stored: in its records, in and after its header, or before its body. */
+export type SparseForm = 'listed' | 'header' | 'body'
 
 /** A header read; the body offset, and some sparse maps, are known only later. */
 export interface ParsedMember {
   readonly entry: Entry
   readonly storedSize: number
-  readonly form: SparseForm
+  /** Absent if the member is not sparse. */
+  readonly form: SparseForm | undefined
   readonly map: number[]
 }
 
@@ -55,6 +56,8 @@ const TYPES: ReadonlyMap<string, EntryType> = new Map<string, EntryType>([
 const MAX_ID = 2 ** 32 - 2
 const MAX_DEVICE = 2 ** 32 - 1
 const NO_RECORDS: PaxRecords = new Map()
+/** Of files that are not sparse; never added to. */
+const NO_MAP: number[] = []
 
 /** Reads a header block in the light of its preamble. */
 export function parseMember(
@@ -104,14 +107,9 @@ export function parseMember(
   const timeRecord = local.get('mtime') ?? preamble.global?.get('mtime')
   const time = isSet(timeRecord) ? paxTime('mtime', timeRecord, offset) : undefined
 
-  const { form, map, realSize } = sparseForm(
-    block,
-    at,
-    offset,
-    type === 'file' ? flag : '',
-    local,
-    storedSize,
-  )
+  const file = type === 'file'
+  const sparse =
+    file && (local.size > 0 || flag === 'S') ? findSparse(block, at, offset, flag, local) : undefined
   return {
     entry: createEntry({
       path,
@@ -119,7 +117,7 @@ export function parseMember(
       mode: readNumber(block, at, FIELDS.mode, offset) & 0o7777,
       uid,
       gid,
-      size: realSize,
+      size: sparse?.realSize ?? storedSize,
       mtime: time?.seconds ?? readNumber(block, at, FIELDS.mtime, offset),
       mtimeNs: time?.nanoseconds ?? 0,
       linkname,
@@ -133,44 +131,38 @@ export function parseMember(
       pax: unknownOf(local),
     }),
     storedSize,
-    form,
-    map,
+    form: sparse?.form,
+    map: sparse?.map ?? NO_MAP,
   }
 }
 
-function sparseForm(
+/** What says that a file is sparse, if anything does. */
+function findSparse(
   block: Buffer,
   at: number,
   offset: number,
   flag: string,
   local: PaxRecords,
-  storedSize: number,
-): { form: SparseForm; map: number[]; realSize: number } {
-  if (flag === 'S')
-    return {
-      form: 'header',
-      map: [],
-      realSize: inRange('size', readRealSize(block, at, offset), Number.MAX_SAFE_INTEGER, offset),
-    }
-  if (flag === '') return { form: 'none', map: [], realSize: 0 }
+): { readonly form: SparseForm; readonly map: number[]; readonly realSize: number } | undefined {
+  const sizeOf = (...keys: string[]): number => {
+    const key = keys.find((each) => local.has(each))
+    if (key === undefined) throw malformed('a sparse file without a size', offset)
+    return paxInteger(key, local.get(key)!, offset)
+  }
+  if (flag === 'S') {
+    const realSize = inRange('size', readRealSize(block, at, offset), Number.MAX_SAFE_INTEGER, offset)
+    return { form: 'header', map: [], realSize }
+  }
   const list = text(local, 'GNU.sparse.map')
   if (list !== undefined) {
-    const record = local.get('GNU.sparse.size')
-    if (record === undefined) throw malformed('a sparse map without a size', offset)
-    return {
-      form: 'listed',
-      map: parseSparseList(list, offset),
-      realSize: paxInteger('GNU.sparse.size', record, offset),
-    }
+    return { form: 'listed', map: parseSparseList(list, offset), realSize: sizeOf('GNU.sparse.size') }
   }
   if (text(local, 'GNU.sparse.major') === '1' && text(local, 'GNU.sparse.minor') === '0') {
-    const record = local.get('GNU.sparse.realsize') ?? local.get('GNU.sparse.size')
-    if (record === undefined) throw malformed('a sparse file without a size', offset)
-    return { form: 'body', map: [], realSize: paxInteger('GNU.sparse.realsize', record, offset) }
+    return { form: 'body', map: [], realSize: sizeOf('GNU.sparse.realsize', 'GNU.sparse.size') }
   }
   // Any other version would be read wrongly: say so.
   if (local.has('GNU.sparse.major')) throw malformed('an unknown sparse format', offset)
-  return { form: 'none', map: [], realSize: storedSize }
+  return undefined
 }
 
 /** An empty record takes a value back: POSIX.1-2017 pax, "pax Extended Header". */
@@ -200,6 +192,7 @@ function checkLength(name: string, limits: Limits): string {
 }
 
 function xattrsOf(global: PaxRecords | undefined, local: PaxRecords): ReadonlyMap<string, Uint8Array> {
+  if (global === undefined && local.size === 0) return NO_XATTRS
   let found: Map<string, Uint8Array> | undefined
   for (const records of [global, local]) {
     for (const [key, value] of records ?? []) {
@@ -210,6 +203,7 @@ function xattrsOf(global: PaxRecords | undefined, local: PaxRecords): ReadonlyMa
 }
 
 function unknownOf(local: PaxRecords): Map<string, Uint8Array> | undefined {
+  if (local.size === 0) return undefined
   let found: Map<string, Uint8Array> | undefined
   for (const [key, value] of local) {
     if (!isKnownKey(key) && !key.startsWith(SPARSE_PREFIX)) (found ??= new Map()).set(key, value)

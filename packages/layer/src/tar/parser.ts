@@ -221,9 +221,9 @@ export class TarParser {
 
   #beginBody(storedSize: number, offset: number): void {
     const { entry, form, map } = this.#parsed!
-    if (form !== 'none') checkSparseMap(map, entry.size, storedSize, offset)
+    if (form !== undefined) checkSparseMap(map, entry.size, storedSize, offset)
     this.#state = 'body'
-    this.#body.begin({ entry, offset, storedSize, sparse: form === 'none' ? undefined : map })
+    this.#body.begin({ entry, offset, storedSize, sparse: form === undefined ? undefined : map })
     if (storedSize === 0) this.#skip(this.#tail)
   }
 
