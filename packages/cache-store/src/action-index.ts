@@ -58,5 +58,12 @@ export interface ActionIndex {
    * present; a damaged record is a miss.
    */
   get(key: Digest, scopes: readonly Scope[], options?: LookupOptions): Promise<ActionRecord | undefined>
+  /**
+   * Writes a record once; its blobs must be stored before. `same` and `conflict` compare outputs and diffIDs, and leave
+   * the first record; one that is damaged, or whose outputs are gone, is replaced, which is `created`.
+   *
+   * @throws {TypeError} if it is not a record. `ERR_CACHE_STORE_NAME`, `ERR_CACHE_STORE_LIMIT`,
+   *   `ERR_CACHE_STORE_UNWRITABLE`.
+   */
   put(record: ActionRecord, options: RecordOptions): Promise<RecordOutcome>
 }

@@ -8,6 +8,7 @@
  * @module
  */
 import { type Digest, digestOf } from '@varve/digest'
+import { joined } from './chunks.ts'
 import { CacheStoreError } from './errors.ts'
 import { bytesOfText, compareBytes, textOfBytes } from './text-bytes.ts'
 
@@ -57,13 +58,8 @@ export function encodeKeyDocument(document: KeyContent): Uint8Array {
   parts.push(ascii('4:kind'))
   encodeValue(kind, 0, parts)
   parts.push(ascii('2:kvi1ee'))
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0))
+  const bytes = joined(parts)
   if (bytes.byteLength > MAX_SIZE) throw refused(`has ${bytes.byteLength} bytes`)
-  let offset = 0
-  for (const part of parts) {
-    bytes.set(part, offset)
-    offset += part.byteLength
-  }
   return bytes
 }
 

@@ -6,6 +6,7 @@
 import { algorithmOf, assertExpected, type Digest, digestOf, verify, withSignal } from '@varve/digest'
 import type { ActionIndex } from './action-index.ts'
 import type { BlobStore, Ingest } from './blob-store.ts'
+import { joined } from './chunks.ts'
 import { CacheStoreError } from './errors.ts'
 import { isEmptyDigest } from './empty-blob.ts'
 import { assertIngestName, assertRefName } from './names.ts'
@@ -166,15 +167,4 @@ function ingestInto(
     },
     abort: async () => end(),
   }
-}
-
-/** Always a new array, since the chunks may be someone else's. */
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0))
-  let offset = 0
-  for (const chunk of chunks) {
-    all.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return all
 }

@@ -5,7 +5,7 @@
  */
 import { type ByteSource, concatSources, sliceSource, streamSource, withSignal } from '@varve/digest'
 import { createEntry, type Entry } from './entry.ts'
-import { baseOf, comparePaths, joinPath, parentOf } from './path.ts'
+import { comparePaths, parentOf } from './path.ts'
 import type { MemberHead } from './tar/member.ts'
 import { type ParseOptions, TarParser } from './tar/parser.ts'
 import { sortedTree, type Tree } from './tree.ts'
@@ -76,47 +76,58 @@ function zeroSource(length: number): ByteSource {
 /** Members by path, with what later ones replaced taken out. */
 class MemberSet {
   readonly #members = new Map<string, Entry>()
-  /** Names in each directory that has any, for removing what is below a path. */
-  readonly #names = new Map<string, Set<string>>()
+  /** What is directly in each path, with an entry or without, for removing all that is below it. */
+  readonly #below = new Map<string, string[]>()
+  /** The last parent that was seen to: members of one directory come one after the other. */
+  #parent: string | undefined
 
   add(entry: Entry): void {
     const { path } = entry
-    if (entry.type !== 'directory') this.#removeBelow(path)
-    // A file above is replaced by a directory; a symlink is followed where the layer is applied.
-    for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
-      const found = this.#members.get(above)
-      if (found !== undefined && found.type !== 'directory' && found.type !== 'symlink')
-        this.#members.delete(above)
+    if (entry.type !== 'directory' && this.#below.has(path)) this.#removeBelow(path)
+    const parent = parentOf(path)
+    if (parent !== this.#parent) {
+      this.#clearWay(parent)
+      this.#parent = parent
     }
+    if (!this.#members.has(path) && !this.#below.has(path)) this.#register(path)
     this.#members.set(path, entry)
-    this.#register(path)
   }
 
   entries(): Entry[] {
     return [...this.#members.values()].toSorted((a, b) => comparePaths(a.path, b.path))
   }
 
+  /** A file above a member is replaced by a directory; a symlink is followed where the layer is applied. */
+  #clearWay(parent: string): void {
+    for (let above = parent; above !== ''; above = parentOf(above)) {
+      const found = this.#members.get(above)
+      if (found !== undefined && found.type !== 'directory' && found.type !== 'symlink')
+        this.#members.delete(above)
+    }
+  }
+
   #register(path: string): void {
     for (let here = path; here !== ''; here = parentOf(here)) {
-      const parent = parentOf(here)
-      const names = this.#names.get(parent)
-      if (names?.has(baseOf(here)) === true) return
-      if (names === undefined) this.#names.set(parent, new Set([baseOf(here)]))
-      else names.add(baseOf(here))
+      const siblings = this.#below.get(parentOf(here))
+      if (siblings !== undefined) {
+        siblings.push(here)
+        return
+      }
+      this.#below.set(parentOf(here), [here])
+      // A parent with an entry of its own is registered already.
+      if (this.#members.has(parentOf(here))) return
     }
   }
 
   #removeBelow(path: string): void {
+    this.#parent = undefined
     const stack = [path]
     for (let here = stack.pop(); here !== undefined; here = stack.pop()) {
-      const names = this.#names.get(here)
-      if (names === undefined) continue
-      this.#names.delete(here)
-      for (const name of names) {
-        const child = joinPath(here, name)
+      for (const child of this.#below.get(here) ?? []) {
         this.#members.delete(child)
         stack.push(child)
       }
+      this.#below.delete(here)
     }
   }
 }

@@ -13,7 +13,6 @@ import {
   truncateSync,
   unlinkSync,
   utimesSync,
-  writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { once } from 'node:events'

@@ -92,7 +92,8 @@ const READERS: readonly (readonly [
     'Python',
     PYTHON,
     (tar, to) => [
-      ...['python3', '-c'],
+      'python3',
+      '-c',
       "import sys, tarfile; t = tarfile.open(sys.argv[1], errors='surrogateescape'); " +
         "t.extractall(sys.argv[2], numeric_owner=True, **({'filter': 'fully_trusted'} if hasattr(tarfile, 'data_filter') else {}))",
       tar,

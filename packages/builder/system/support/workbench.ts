@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -63,7 +64,10 @@ export const ACCOUNTS: Files = {
 
 /** Makes a temporary directory to work in. */
 export function createWorkbench(): Workbench {
-  return new Workbench(mkdtempSync(join(tmpdir(), 'varve-system-')))
+  // Lower case: podman and buildah take paths for names.
+  const directory = join(tmpdir(), `varve-system-${randomBytes(8).toString('hex')}`)
+  mkdirSync(directory)
+  return new Workbench(directory)
 }
 
 /** A temporary directory; `close` removes it. */

@@ -3,7 +3,8 @@
  *
  * Node has no `flock`. A lock here is held for one rename, by synchronous code, so it needs no heartbeat: one that is
  * older than {@link STALE_MS} was left by a process that died. Its age is taken against a file just written to the
- * same file system, since clocks differ between machines, and pids mean nothing between containers.
+ * same file system, since clocks differ between machines, and pids mean nothing between containers. A lock saves work;
+ * what it guards is compared once more before it is replaced.
  *
  * @module
  */

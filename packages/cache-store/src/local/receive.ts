@@ -6,6 +6,7 @@
 import { rmSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type ByteSource, type Digest, verify, withSignal } from '@varve/digest'
+import { joined } from '../chunks.ts'
 import { writing, writingLater } from './failure.ts'
 import { writeTemporary } from './files.ts'
 import { type Place, temporaryPath } from './place.ts'
@@ -47,7 +48,7 @@ export async function receive(
       }
     }
     signal?.throwIfAborted()
-    return file === undefined ? writeTemporary(place, joined(held, size)) : await file.finish()
+    return file === undefined ? writeTemporary(place, joined(held)) : await file.finish()
   } catch (error) {
     await file?.discard()
     throw error
@@ -94,16 +95,4 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number)
     const { bytesWritten } = await handle.write(chunk, done, chunk.byteLength - done, position + done)
     done += bytesWritten
   }
-}
-
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const [only] = chunks
-  if (chunks.length === 1 && only !== undefined) return only
-  const all = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    all.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return all
 }

