@@ -299,17 +299,12 @@ void t.test(
     await bench.build(context, { flags: ['-t', 'x:1', '-o', ours] })
     const theirs = bench.path('theirs')
     const buildah = storage('bud')
-    await succeed('buildah', [
-      ...buildah,
-      ...['bud', '--isolation', 'chroot', '--timestamp', '0', '--format', 'oci', ...trusting()],
-      ...['--tag', `oci:${theirs}:1`, context],
-    ])
+    const flags = ['--isolation', 'chroot', '--timestamp', '0', '--format', 'oci', ...trusting()]
+    await succeed('buildah', [...buildah, 'bud', ...flags, '--tag', `oci:${theirs}:1`, context])
     const [made, expected] = [await unpack(`${ours}:1`, 'made'), await unpack(`${theirs}:1`, 'expected')]
     // Mount points that buildah leaves behind, and those of its own.
-    for (const path of [...expected.keys()]) {
-      if (/^\/(?:dev|proc|sys|run)(?:\/|$)|^\/etc\/(?:hosts|hostname|resolv\.conf)$/.test(path))
-        expected.delete(path)
-    }
+    const stubs = /^\/(?:dev|proc|sys|run)(?:\/|$)|^\/etc\/(?:hosts|hostname|resolv\.conf)$/
+    for (const path of expected.keys()) if (stubs.test(path)) expected.delete(path)
     t.strictSame(made, expected)
   },
 )

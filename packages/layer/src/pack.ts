@@ -20,7 +20,7 @@ export interface PackOptions extends EncodeOptions {
 }
 
 /** Bytes of each chunk but the last: also what is compressed at a time. */
-export const CHUNK: number = 1024 * 1024
+const CHUNK = 1024 * 1024
 
 /** Room behind a chunk: a file that has grown is found by reading a byte too many. */
 const SLACK = BLOCK

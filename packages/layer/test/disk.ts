@@ -6,7 +6,6 @@
 import {
   closeSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -58,10 +57,6 @@ export function writeBytes(path: string, content: string): void {
   const fd = openSync(Buffer.from(path, 'latin1'), 'w')
   writeSync(fd, content)
   closeSync(fd)
-}
-
-export function makeDirectories(root: string, ...paths: string[]): void {
-  for (const path of paths) mkdirSync(`${root}/${path}`, { recursive: true })
 }
 
 export const isRoot: boolean = process.geteuid?.() === 0

@@ -316,6 +316,14 @@ export const SEMANTICS: readonly SemanticCase[] = [
     streamOnly: true,
   },
   {
+    id: 'an opaque marker keeps what the layer wrote through a symlink before',
+    layers: [
+      [directory('d'), file('d/old'), symlink('A', 'd'), directory('d/x', { mode: 0o700 }), file('d/x/old')],
+      [file('A/x/y'), marker('d/.wh..wh..opq')],
+    ],
+    files: ['/A -> d', '/d dir', '/d/x dir', '/d/x/y "A/x/y"'],
+  },
+  {
     id: 'many markers, above and below each other',
     layers: [
       [file('a/b/c/d'), file('a/b/x'), file('a/y')],

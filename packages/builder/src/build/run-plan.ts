@@ -75,7 +75,8 @@ export async function runPlan(plan: Plan, names: readonly string[], session: Ses
     for (const context of contexts) context.save()
     await cache.save()
     const outputs = options.outputs ?? []
-    if (names.length > 0) await fetchLayers(session, images)
+    const isCopied = outputs.some(({ type }) => type !== 'registry')
+    if (names.length > 0 || isCopied) await fetchLayers(session, images)
     for (const name of names) await workspace.images.tag(name, descriptor, withSignal(signal))
     for (const output of outputs) {
       const writing = { registry, signal, ...(options.stdout !== undefined && { stdout: options.stdout }) }
@@ -92,7 +93,7 @@ export async function runPlan(plan: Plan, names: readonly string[], session: Ses
   }
 }
 
-/** A named image is whole: what its base has and no step needed is fetched now. */
+/** A named image is whole, and an output is not begun before all of it is here: what no step needed is fetched now. */
 async function fetchLayers({ content, options }: Session, images: BuildResult['images']): Promise<void> {
   for (const { layers } of images) {
     for (const { descriptor } of layers) await content.need(descriptor, options.signal)

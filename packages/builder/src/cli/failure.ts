@@ -21,8 +21,9 @@ const USAGE_CODES = new Set([
 /** The exit code for an error, by its `code` or that of a cause. */
 export function exitCodeOf(error: unknown): ExitCode {
   const codes = causes(error).map(codeOf)
-  if (codes.some((code) => code.startsWith('ERR_REGISTRY_'))) return 4
-  return USAGE_CODES.has(codes[0] ?? '') ? 2 : 1
+  if (codes.some((code) => code.startsWith('ERR_REGISTRY_') || code === 'ERR_BUILDER_FETCH')) return 4
+  // A name that is none is a mistake in the text, also where it was looked for as a base image.
+  return USAGE_CODES.has(codes[0] ?? '') || codes.includes('ERR_OCI_MANIFEST_REFERENCE') ? 2 : 1
 }
 
 /** What went wrong, where, and what to do about it. Only a programming error shows its stack. */

@@ -40,6 +40,8 @@ interface Found {
   readonly reader: ContentReader
   readonly descriptor: Descriptor
   readonly reference: string
+  /** Set if `reader` is a repository of it. */
+  readonly registry?: string
 }
 
 /**
@@ -54,8 +56,8 @@ export async function resolveBaseImage(
   signal?: AbortSignal,
 ): Promise<BaseImage> {
   try {
-    const { reader, descriptor, reference } = await find(need.name, sources, signal)
-    content.addOrigin(reader)
+    const { reader, descriptor, reference, registry } = await find(need.name, sources, signal)
+    content.addOrigin(reader, registry)
     const image: Image = await readImage(content, descriptor, {
       platform: need.platform,
       ...withSignal(signal),
@@ -64,7 +66,7 @@ export async function resolveBaseImage(
     return { reference, manifest: image.descriptor.digest, config: image.config.value }
   } catch (cause) {
     signal?.throwIfAborted()
-    if (cause instanceof BuilderError) throw cause
+    if (cause instanceof BuilderError && cause.location !== undefined) throw cause
     const message = `Cannot use the base image ${JSON.stringify(need.name)}: ${(cause as Error).message}`
     throw new BuilderError('ERR_BUILDER_BASE', message, { cause, location: need.location })
   }
@@ -86,7 +88,7 @@ async function find(
   if (known !== undefined) return { reader: sources.local, descriptor: known, reference: full }
   const repository = sources.registry.repository(reference)
   const descriptor = await repository.resolve(undefined, withSignal(signal))
-  return { reader: repository, descriptor, reference: full }
+  return { reader: repository, descriptor, reference: full, registry: reference.domain }
 }
 
 /** An image of the workspace under that very name, or a digest that it holds. */

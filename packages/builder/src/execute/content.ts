@@ -18,7 +18,7 @@ export interface StackLayer {
 /** Blobs by descriptor, fetched into the store when they are first needed. */
 export class Content implements ContentReader {
   readonly #blobs: BlobStore
-  readonly #origins: ContentReader[] = []
+  readonly #origins: Array<{ readonly reader: ContentReader; readonly registry: string | undefined }> = []
   readonly #images = new Map<Digest, Image>()
   readonly #fetching = new Map<Digest, Promise<ByteSource>>()
   readonly #trees = new Map<string, Promise<Tree>>()
@@ -40,9 +40,9 @@ export class Content implements ContentReader {
     return image
   }
 
-  /** Adds a place where blobs may be found: a registry, a layout. */
-  addOrigin(origin: ContentReader): void {
-    this.#origins.push(origin)
+  /** Adds a place where blobs may be found: a repository of `registry`, or else a layout. */
+  addOrigin(reader: ContentReader, registry?: string): void {
+    this.#origins.push({ reader, registry })
   }
 
   async read(
@@ -51,11 +51,15 @@ export class Content implements ContentReader {
   ): Promise<ByteSource | undefined> {
     const stored = await this.#blobs.get(descriptor.digest, options)
     if (stored !== undefined) return stored
-    for (const origin of this.#origins) {
-      const source = await origin.read(descriptor, options)
-      if (source === undefined) continue
-      await this.#blobs.put(descriptor.digest, source, options)
-      return (await this.#blobs.get(descriptor.digest, options)) ?? source
+    for (const { reader, registry } of this.#origins) {
+      try {
+        const source = await reader.read(descriptor, options)
+        if (source === undefined) continue
+        await this.#blobs.put(descriptor.digest, source, options)
+        return (await this.#blobs.get(descriptor.digest, options)) ?? source
+      } catch (error) {
+        throw asFetchError(error, descriptor, registry)
+      }
     }
     return undefined
   }
@@ -101,4 +105,13 @@ export class Content implements ContentReader {
     if (tar === undefined) throw new BuilderError('ERR_BUILDER_OUTPUT', `The store does not keep ${diffID}`)
     return fromTar(tar, options)
   }
+}
+
+/** Bytes that are not what was asked for: the name of the blob alone would not tell who sent them. */
+function asFetchError(cause: unknown, { digest }: Descriptor, registry: string | undefined): unknown {
+  const { code, message } = cause as NodeJS.ErrnoException
+  if (registry === undefined || code?.startsWith('ERR_DIGEST_') !== true) return cause
+  return new BuilderError('ERR_BUILDER_FETCH', `${registry} sent something else for ${digest}: ${message}`, {
+    cause,
+  })
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Digest } from '@varve/digest'
 import { type Entry, fromDirectory, parentOf, Tree } from '@varve/layer'
 import { BuilderError } from '../errors.ts'
@@ -107,8 +107,14 @@ function readIgnoreFile(directory: string, ignoreFile: string | undefined): Patt
   const candidates = [ignoreFile, join(directory, '.dockerignore')]
   const file = candidates.find((path) => path !== undefined && existsSync(path))
   if (file === undefined) return undefined
-  const matcher = new PatternMatcher(parseDockerignore(readFileSync(file)))
-  return matcher.size === 0 ? undefined : matcher
+  try {
+    const matcher = new PatternMatcher(parseDockerignore(readFileSync(file)))
+    return matcher.size === 0 ? undefined : matcher
+  } catch (cause) {
+    const { code, message } = cause as BuilderError
+    const text = `Cannot use ${JSON.stringify(basename(file))}: ${message}`
+    throw new BuilderError(code === 'ERR_BUILDER_IGNORE' ? code : 'ERR_BUILDER_CONTEXT', text, { cause })
+  }
 }
 
 /** Ignored directories were walked for the exceptions below them; those that had none go. */

@@ -72,6 +72,16 @@ export async function prepareCopy(input: CopyInput): Promise<StepWork> {
   }
 }
 
+/** Says which archive is damaged. */
+function asArchiveError(cause: unknown, path: string, location: SourceLocation | undefined): unknown {
+  const { code, message } = cause as NodeJS.ErrnoException
+  if (code?.startsWith('ERR_LAYER_') !== true) return cause
+  return new BuilderError('ERR_BUILDER_COPY', `Cannot extract ${JSON.stringify(path)}: ${message}`, {
+    cause,
+    ...(location !== undefined && { location }),
+  })
+}
+
 /** A file that is not what it was when the context was read is the user's to find out about. */
 function asContextError(cause: unknown, location: SourceLocation | undefined): unknown {
   const { code, message } = cause as NodeJS.ErrnoException
@@ -151,7 +161,12 @@ async function placeFiles(input: CopyInput): Promise<Tree> {
     const tree = source.kind === 'files' ? source.files.tree : await source.tree()
     for (const match of matches(input, index, tree)) {
       const content = step.unpack && match.entry?.type === 'file' ? match.entry.content : undefined
-      const archive = content === undefined ? undefined : await openArchive(content, input)
+      const archive =
+        content === undefined
+          ? undefined
+          : await openArchive(content, input).catch((error: unknown) => {
+              throw asArchiveError(error, match.path, location)
+            })
       items.push({ match, ...(archive !== undefined && { archive }) })
     }
   }

@@ -27,9 +27,15 @@ export function isRoot(): boolean {
   return process.platform === 'linux' && process.getuid?.() === 0
 }
 
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  root: 'root on Linux',
+  run: 'root on Linux with unshare, mount and setpriv',
+  busybox: 'a static busybox',
+}
+
 /** What a test needs: `root`, `run` (a computer that can run RUN), `busybox` (linked statically), or programs. */
 export function needs(...names: readonly string[]): Needs {
-  const missing = names.filter((name) => !isThere(name))
+  const missing = names.filter((name) => !isThere(name)).map((name) => DESCRIPTIONS[name] ?? name)
   if (missing.length === 0) return {}
   const reason = `needs ${missing.join(', ')}`
   if (process.env['VARVE_TEST_REQUIRE_PEERS']) throw new Error(`This test ${reason}`)

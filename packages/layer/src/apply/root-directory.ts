@@ -77,7 +77,10 @@ export class RootDirectory {
     const location = parent.at(name)
     mkdirSync(location, OPEN_MODE)
     parent.disturbed = true
-    return this.#add(parent, name, this.defaultAttributes(), true)
+    const node = this.#add(parent, name, this.defaultAttributes(), true)
+    // It has to get its mode even if nothing comes to be in it.
+    node.disturbed = true
+    return node
   }
 
   /** Removes a name with all that is below it, and what was known of it; `false` if there was nothing. */

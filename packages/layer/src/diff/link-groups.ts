@@ -27,11 +27,6 @@ export class LinkGroups {
     }
   }
 
-  /** Whether any file has several names. */
-  get size(): number {
-    return this.#names.size
-  }
-
   /** The path of the file a name stands for. */
   fileOf(path: string): string {
     return this.#files.get(path) ?? path

@@ -53,11 +53,6 @@ export class TarParser {
     this.#body = new BodyReader(handler)
   }
 
-  /** Bytes seen so far. */
-  get size(): number {
-    return this.#base
-  }
-
   /**
    * Takes the next chunk; what the handler gets of it are views.
    *
