@@ -4,14 +4,14 @@ import { hello } from '../src/hello.ts'
 // Golden values: the same on every machine, run and supported Node. A change of one is a change of bytes for every
 // user, and needs a new compatibility number.
 const GOLDEN = {
-  manifest: 'sha256:99bd5ca111f70998aa3236ec14b30c441f7465970ee07d7afb9b1487db197abf',
-  imageId: 'sha256:c3b091a053613f76d9ac32a1389b2180eaca8c27288c79bc95a52992e13ea7ed',
+  manifest: 'sha256:ea5917b14f2c25c4fe2b8a8c48d8d0fa2a2b57e6d00a3041346c94fb38fd70db',
+  imageId: 'sha256:50581df0a68b4483e71732b01e48268281008175beb5ef6c6e72cd4c87985974',
   diffIDs: [
-    'sha256:8ca9e26b1739b49724751176850a987a5289037cc1159f550b0ff6a2857a3f7c',
-    'sha256:7f572227c8be20710f702ffd70b4c687461d29ac0545de9b998f4a65ec90f7b2',
-    'sha256:26ef0b2e6148b3d1ee92cf4aff1f285d6a9827756fc4b1d2f70ae844a9e159e5',
-    'sha256:6c5c690179411c972fe197ea7197f92a6a86d9bdd407c21984593fa834e6f50a',
-    'sha256:0a3ef25ba63bdebc174511af80a694b84f56a15024c98df40d7f3689cd99e4bd',
+    'sha256:8b6da3bd28008659e694315022ffb9c31aa31b5840b77e8f6197872538b9473a',
+    'sha256:e0baad9c3461bf6fb203a35a51bb273c13684c5ffb5145a5e4d7b7660a7a9564',
+    'sha256:ac1fa2694a3e70aaeaae6a670f6917e1b16e418a3fd75c0cb89949112e4c3ecf',
+    'sha256:dab1afb80164b7543fd21c947c902beabb29f025123af77c6f9dfa6c08a1ee41',
+    'sha256:efbc8215be5735a5676178e58a3963cbf074fcc7433c45bbb59b5992fa7a4ec9',
   ],
 }
 
@@ -24,6 +24,12 @@ t.test('the main job gives the same image everywhere, the second time from cache
   })
   t.strictSame(result, GOLDEN)
   t.equal(lines.filter((line) => line.startsWith('  cached ')).length, 8, 'every step of the second build')
-  t.ok(lines.some((line) => line.includes('/app/public/index.html')), 'files are listed')
-  t.notOk(lines.some((line) => line.includes('notes') || line.includes('scratch.tmp')), 'ignored files are not there')
+  t.ok(
+    lines.some((line) => line.includes('/app/public/index.html')),
+    'files are listed',
+  )
+  t.notOk(
+    lines.some((line) => line.includes('notes') || line.includes('scratch.tmp')),
+    'ignored files are not there',
+  )
 })

@@ -39,7 +39,7 @@ interface Outcome {
 }
 
 /** Runs the command in a directory of its own with a store there. */
-function commands(t: Test): { directory: string; varve(...args: string[]): Promise<Outcome> } {
+function commands(t: Test): { directory: string; readonly varve: (...args: string[]) => Promise<Outcome> } {
   const directory = t.testdir()
   return {
     directory,
