@@ -22,7 +22,6 @@ import { type Build, createWorkbench, type Files, writeFiles } from './support/w
 t.setTimeout(1_200_000)
 
 const bench = createWorkbench()
-t.teardown(() => bench.close())
 
 const DOCKERFILE = `FROM base
 ARG FLAVOUR=plain

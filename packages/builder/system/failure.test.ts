@@ -26,7 +26,6 @@ import { createWorkbench, type Files } from './support/workbench.ts'
 t.setTimeout(1_200_000)
 
 const bench = createWorkbench()
-t.teardown(() => bench.close())
 
 interface Failure {
   readonly dockerfile: string

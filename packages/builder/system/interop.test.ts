@@ -9,7 +9,6 @@ import { type Build, createWorkbench, type Files } from './support/workbench.ts'
 t.setTimeout(1_200_000)
 
 const bench = createWorkbench()
-t.teardown(() => bench.close())
 
 /** An image with everything that programs may see differently. */
 const DOCKERFILE = `FROM base

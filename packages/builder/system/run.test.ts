@@ -11,7 +11,6 @@ import { type Build, createWorkbench } from './support/workbench.ts'
 t.setTimeout(1_200_000)
 
 const bench = createWorkbench()
-t.teardown(() => bench.close())
 
 const SANDBOXES = ['bwrap', 'unshare'] as const
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

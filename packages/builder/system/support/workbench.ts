@@ -4,8 +4,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type CommandOptions, type Outcome, succeed, varve } from './command.ts'
@@ -62,15 +61,16 @@ export const ACCOUNTS: Files = {
   'etc/group': 'root:x:0:\napp:x:1000:\nextra:x:2000:app\nmore:x:2001:other,app\n',
 }
 
-/** Makes a temporary directory to work in. */
+/** Makes a temporary directory to work in; it goes with this process. */
 export function createWorkbench(): Workbench {
   // Lower case: podman and buildah take paths for names.
   const directory = join(tmpdir(), `varve-system-${randomBytes(8).toString('hex')}`)
   mkdirSync(directory)
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   return new Workbench(directory)
 }
 
-/** A temporary directory; `close` removes it. */
+/** A temporary directory. */
 export class Workbench {
   readonly directory: string
   readonly cache: string
@@ -175,10 +175,6 @@ export class Workbench {
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => line.replaceAll(/ +/g, ' '))
-  }
-
-  async close(): Promise<void> {
-    await rm(this.directory, { recursive: true, force: true })
   }
 }
 
