@@ -17,11 +17,11 @@ const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** Instructions, the last of which makes a layer, and what that must print. */
 const CONTRACT: ReadonlyArray<readonly [instructions: string, printed: string]> = [
-  ['ENV GREETING="hello world"\nARG DECLARED=arg\nARG BARE\nWORKDIR /work/dir', ''],
-  ['RUN ["env"]', `${PATH}\nGREETING=hello world\nDECLARED=arg\nHOME=/root\nPWD=/work/dir\n`],
+  ['ENV GREETING="hello world"\nARG DECLARED=arg\nARG BARE\nWORKDIR /srv/dir', ''],
+  ['RUN ["env"]', `${PATH}\nGREETING=hello world\nDECLARED=arg\nHOME=/root\nPWD=/srv/dir\n`],
   [
     "RUN id; pwd; hostname; umask; grep -E '^(CapPrm|CapEff)' /proc/self/status",
-    'uid=0(root) gid=0(root) groups=0(root)\n/work/dir\nbuildkitsandbox\n0022\n' +
+    'uid=0(root) gid=0(root) groups=0(root)\n/srv/dir\nbuildkitsandbox\n0022\n' +
       'CapPrm:\t00000000a80425fb\nCapEff:\t00000000a80425fb\n',
   ],
   [
@@ -40,10 +40,10 @@ const CONTRACT: ReadonlyArray<readonly [instructions: string, printed: string]> 
   ['RUN <<EOF\necho first \\\n  $GREETING\nfalse || echo second\nEOF', 'first hello world\nsecond\n'],
   ['RUN <<EOF\n#!/bin/awk -f\nBEGIN { print "script " 6 * 7 }\nEOF', 'script 42\n'],
   ['RUN cat <<ONE && cat <<TWO\n1\nONE\n2\nTWO', '1\n2\n'],
-  ['USER app\nRUN ["env"]', `${PATH}\nGREETING=hello world\nDECLARED=arg\nHOME=/home/app\nPWD=/work/dir\n`],
+  ['USER app\nRUN ["env"]', `${PATH}\nGREETING=hello world\nDECLARED=arg\nHOME=/home/app\nPWD=/srv/dir\n`],
   [
     "RUN id; pwd; umask; grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status",
-    'uid=1000(app) gid=1000(app) groups=1000(app),2000(extra),2001(more)\n/work/dir\n0022\n' +
+    'uid=1000(app) gid=1000(app) groups=1000(app),2000(extra),2001(more)\n/srv/dir\n0022\n' +
       'CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t00000000a80425fb\n',
   ],
   ['USER 4242:4343\nRUN ["id"]', 'uid=4242 gid=4343 groups=4343\n'],

@@ -225,7 +225,7 @@ t.test('a base image gives its files, its configuration and its accounts', async
     { config: { Env: ['PATH=/bin', 'FROM_BASE=1'], OnBuild: ['COPY a.txt /onbuild'] } },
   )
   const contexts = new Map([['base', { type: 'layout', directory: base } as const]])
-  const dockerfile = 'FROM base\nUSER app\nWORKDIR /work/$FROM_BASE\nCOPY --chown=app a.txt /data/\n'
+  const dockerfile = 'FROM base\nUSER app\nWORKDIR /srv/$FROM_BASE\nCOPY --chown=app a.txt /data/\n'
   const result = await it.build(dockerfile, { contexts })
   const files = await it.files(result)
   t.match(files, [
@@ -233,11 +233,11 @@ t.test('a base image gives its files, its configuration and its accounts', async
     /^etc directory/,
     /^etc\/passwd/,
     'onbuild file 644 0:0 a',
+    'srv directory 755 1000:1001',
+    'srv/1 directory 755 1000:1001',
     'var directory 755 0:0',
     'var/data directory 700 9:9',
     'var/data/a.txt file 644 1000:1001 a',
-    'work directory 755 1000:1001',
-    'work/1 directory 755 1000:1001',
   ])
   const again = await it.build(dockerfile, { contexts })
   t.equal(it.outcomes(again), 'HHH')

@@ -10,6 +10,7 @@ import {
   decodeKeyDocument,
   formatDifference,
   type KeyContent,
+  type KeyDifference,
   keyOf,
   type KeyValue,
   type RecordOutcome,
@@ -146,7 +147,7 @@ export class StepCache {
         continue
       }
       const files = explainKeys(listing, listingBefore)
-      lines.push(...files.map((file) => formatDifference({ ...file, path: ['files', file.path.join('/')] })))
+      lines.push(...files.map(formatFile))
     }
     return lines
   }
@@ -162,6 +163,25 @@ export class StepCache {
       return undefined
     }
   }
+}
+
+/** A file's difference, reduced to the attributes that changed; digests are shortened for people. */
+function formatFile({ path, before, after }: KeyDifference): string {
+  const place = { path: ['files', path.join('/')] }
+  if (typeof before !== 'string' || typeof after !== 'string') {
+    return formatDifference({
+      ...place,
+      ...(before !== undefined && { before }),
+      ...(after !== undefined && { after }),
+    })
+  }
+  const [old, now] = [before.split(' '), after.split(' ')]
+  const differs = (words: readonly string[], others: readonly string[]): string =>
+    words.length === others.length
+      ? words.filter((word, index) => word !== others[index]).join(' ')
+      : words.join(' ')
+  const shorten = (text: string): string => text.replaceAll(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, '$1…')
+  return `${place.path.join('.')}: ${shorten(differs(old, now))} → ${shorten(differs(now, old))}`
 }
 
 function asDigest(value: KeyValue | undefined): Digest | undefined {
