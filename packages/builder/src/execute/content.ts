@@ -5,7 +5,7 @@
  */
 import { type ByteSource, type Descriptor, type Digest, withSignal } from '@varve/digest'
 import type { BlobStore } from '@varve/cache-store'
-import { fromLayers, fromTar, openLayer, type Tree } from '@varve/layer'
+import { fromTar, merge, openLayer, Tree } from '@varve/layer'
 import { chainID, type ContentReader, type Image } from '@varve/oci-manifest'
 import { BuilderError } from '../errors.ts'
 
@@ -86,11 +86,22 @@ export class Content implements ContentReader {
     const name = chainID(layers.map(({ diffID }) => diffID)) ?? ''
     let tree = this.#trees.get(name)
     if (tree === undefined) {
-      tree = Promise.all(layers.map((layer) => this.#members(layer, signal))).then(fromLayers)
+      tree = this.#stack(layers, signal)
       this.#trees.set(name, tree)
       tree.catch(() => this.#trees.delete(name))
     }
     return tree
+  }
+
+  /** Each step of a chain asks for one layer more, so what is below is taken from the step before. */
+  async #stack(layers: readonly StackLayer[], signal: AbortSignal | undefined): Promise<Tree> {
+    const top = layers.at(-1)
+    if (top === undefined) return Tree.from([])
+    const [below, members] = await Promise.all([
+      this.tree(layers.slice(0, -1), signal),
+      this.#members(top, signal),
+    ])
+    return merge(below, members)
   }
 
   /** The members of one layer; their contents are slices of its uncompressed bytes, which the store keeps too. */
