@@ -109,65 +109,6 @@ export interface BuiltImage {
 
 export type CacheOutcome = 'hit' | 'miss';
 
-export type EventListener = (event: BuildEvent) => void;
-
-export type NamedContext = {
-  readonly type: 'directory';
-  readonly directory: string;
-} | ({
-  readonly type: 'layout';
-} & LayoutReference);
-
-export type Output = {
-  readonly type: 'layout';
-  readonly directory: string;
-} | {
-  readonly type: 'archive';
-  readonly file: string;
-} | {
-  readonly type: 'registry';
-};
-
-export interface Plan {
-  readonly version: 1;
-  readonly compat: typeof COMPAT;
-  readonly epoch: number;
-  readonly steps: ReadonlyMap<StepId, Step>;
-  readonly labels: ReadonlyMap<StepId, StepLabel>;
-  readonly images: readonly ImagePlan[];
-}
-
-export type RunnerName = 'auto' | 'bwrap' | 'unshare' | 'none';
-
-export interface SourceLocation {
-  readonly file: string;
-  readonly line: number;
-}
-
-export type Step = RootStep | ContextStep | InlineStep;
-
-export type StepId = Digest;
-
-export type StepReport = Omit<Extract<BuildEvent, {
-  type: 'step-end';
-}>, 'type'>;
-
-export interface Workspace {
-  readonly directory: string;
-  readonly store: LocalStore;
-  readonly images: ImageLayout;
-  readonly runs: string;
-  readonly hashes: string;
-}
-
-export declare function build(options: BuildOptions): Promise<BuildResult>;
-
-export declare function openWorkspace(directory: string): Promise<Workspace>;
-
-// not exported, but part of the types above
-
-export declare const COMPAT = 1;
-
 export interface ContextStep {
   readonly op: 'context';
   readonly name: string;
@@ -190,6 +131,8 @@ export interface CopyStep {
   readonly link: boolean;
   readonly unpack: boolean;
 }
+
+export type EventListener = (event: BuildEvent) => void;
 
 export interface ExecStep {
   readonly op: 'exec';
@@ -233,16 +176,49 @@ export interface LayoutReference {
   readonly name?: string;
 }
 
-export interface RootResult {
-  readonly layers: readonly StackLayer[];
+export type NamedContext = {
+  readonly type: 'directory';
+  readonly directory: string;
+} | ({
+  readonly type: 'layout';
+} & LayoutReference);
+
+export type Output = {
+  readonly type: 'layout';
+  readonly directory: string;
+} | {
+  readonly type: 'archive';
+  readonly file: string;
+} | {
+  readonly type: 'registry';
+};
+
+export interface Plan {
+  readonly version: 1;
+  readonly compat: typeof COMPAT;
+  readonly epoch: number;
+  readonly steps: ReadonlyMap<StepId, Step>;
+  readonly labels: ReadonlyMap<StepId, StepLabel>;
+  readonly images: readonly ImagePlan[];
 }
 
 export type RootStep = ImageStep | CopyStep | WorkdirStep | ExecStep;
+
+export type RunnerName = 'auto' | 'bwrap' | 'unshare' | 'none';
+
+export interface SourceLocation {
+  readonly file: string;
+  readonly line: number;
+}
 
 export interface StackLayer {
   readonly descriptor: Descriptor;
   readonly diffID: Digest;
 }
+
+export type Step = RootStep | ContextStep | InlineStep;
+
+export type StepId = Digest;
 
 export interface StepLabel {
   readonly name: string;
@@ -253,9 +229,33 @@ export interface StepLabel {
   };
 }
 
+export type StepReport = Omit<Extract<BuildEvent, {
+  type: 'step-end';
+}>, 'type'>;
+
 export interface WorkdirStep {
   readonly op: 'workdir';
   readonly parent: StepId | null;
   readonly path: string;
   readonly user: string;
+}
+
+export interface Workspace {
+  readonly directory: string;
+  readonly store: LocalStore;
+  readonly images: ImageLayout;
+  readonly runs: string;
+  readonly hashes: string;
+}
+
+export declare function build(options: BuildOptions): Promise<BuildResult>;
+
+export declare function openWorkspace(directory: string): Promise<Workspace>;
+
+// not exported, but part of the types above
+
+export declare const COMPAT = 1;
+
+export interface RootResult {
+  readonly layers: readonly StackLayer[];
 }

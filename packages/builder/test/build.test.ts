@@ -412,7 +412,14 @@ t.test('builds side by side share one store', async (t) => {
   appendFileSync(join(it.directory, 'context/a.txt'), 'more')
   writeFileSync(join(it.directory, 'Dockerfile'), COPY_ALL)
   const results = await Promise.all(
-    Array.from({ length: 4 }, (_, index) => it.build(COPY_ALL, { tags: [`localhost/app:${index}`] })),
+    Array.from({ length: 4 }, (_, index) =>
+      build({
+        context: join(it.directory, 'context'),
+        dockerfile: join(it.directory, 'Dockerfile'),
+        cacheDirectory: join(it.directory, 'store'),
+        tags: [`localhost/app:${index}`],
+      }),
+    ),
   )
   t.equal(new Set(results.map(({ descriptor }) => descriptor.digest)).size, 1)
   t.equal((await (await openLayout(join(it.directory, 'store'))).tags()).size, 4)

@@ -143,6 +143,8 @@ t.test('merging is what applying does, whatever the layers hold', async () => {
   const code = (error: unknown): string => (error as { code?: string }).code ?? String(error)
   await fc.assert(
     fc.asyncProperty(fc.array(rawLayers, { minLength: 1, maxLength: 3 }), async (layers) => {
+      // A tree has no order of writing, which decides what a hard link through a symlink of its own layer finds.
+      fc.pre(!layers.some((layer) => [...layer].some((entry) => linksThroughSymlink(entry, layer))))
       let merged: string
       try {
         merged = await lines(fromLayers(layers))
@@ -200,4 +202,12 @@ t.test('equal trees give equal bytes', async () => {
 
 function same(is: string, should: string, what: string): void {
   if (is !== should) throw new Error(`${what}:\n${is}\n--- should be\n${should}`)
+}
+
+function linksThroughSymlink({ type, linkname }: Entry, layer: Tree): boolean {
+  const parts = linkname.split('/')
+  return (
+    type === 'hardlink' &&
+    parts.some((_, end) => layer.get(parts.slice(0, end).join('/'))?.type === 'symlink')
+  )
 }

@@ -31,6 +31,12 @@ export function openStage(stage: Stage, lowering: Lowering): OpenedStage {
   return locate(location, from.original, () => open(stage, lowering))
 }
 
+/** The name behind FROM, variables expanded. */
+export function baseName(stage: Stage, lowering: Lowering): string {
+  const { from, location } = stage
+  return locate(location, from.original, () => expandGlobal(stage, from.image, lowering))
+}
+
 function open(stage: Stage, lowering: Lowering): OpenedStage {
   const { dockerfile, options } = lowering
   const { from, index, location } = stage

@@ -49,6 +49,32 @@ export function findSource(
 }
 
 /**
+ * The stages that `target` needs and itself, in order of the file: each after those it needs. Found without recursion,
+ * so a chain of stages may be as long as a file allows. `baseOf` gives the expanded name behind FROM.
+ */
+export function neededStages(
+  target: Stage,
+  dockerfile: Dockerfile,
+  options: LowerOptions,
+  baseOf: (stage: Stage) => string,
+): Stage[] {
+  const needed = new Set<Stage>()
+  const pending = [target]
+  for (let stage = pending.pop(); stage !== undefined; stage = pending.pop()) {
+    if (needed.has(stage)) continue
+    needed.add(stage)
+    const copied = stage.instructions.flatMap((each) =>
+      each.kind === 'copy' || each.kind === 'add' ? (each.from ?? []) : [],
+    )
+    for (const name of [baseOf(stage), ...copied]) {
+      const source = findSource(name, stage.index, dockerfile, options)
+      if (source.kind === 'stage') pending.push(source.stage)
+    }
+  }
+  return [...needed].toSorted((a, b) => a.index - b.index)
+}
+
+/**
  * Refuses a `--from` that names the stage of index `from` or a later one, which is never what was meant.
  *
  * @throws {BuilderError} `ERR_BUILDER_DOCKERFILE`

@@ -19,8 +19,8 @@ import {
   type StepLabel,
 } from '../plan/plan.ts'
 import { factKey, type Facts, type ImageNeed, MissingFact } from './facts.ts'
-import { openStage } from './from.ts'
-import { targetStage } from './graph.ts'
+import { baseName, openStage } from './from.ts'
+import { neededStages, targetStage } from './graph.ts'
 import { applyInstruction } from './instructions.ts'
 import type { Lowering, LowerOptions } from './lowering.ts'
 import { toImageConfig } from './stage-config.ts'
@@ -86,7 +86,12 @@ interface Shared {
 }
 
 function lowerImage(target: Stage, platform: Platform, shared: Shared): ImagePlan {
-  const state = createLowering(target, platform, shared).stage(target)
+  const lowering = createLowering(target, platform, shared)
+  const { dockerfile, options } = shared
+  for (const stage of neededStages(target, dockerfile, options, (each) => baseName(each, lowering))) {
+    lowering.stage(stage)
+  }
+  const state = lowering.stage(target)
   const { root, base, author, history } = state
   const config = structuredClone(state.config)
   for (const [name, value] of shared.options.labels) config.labels.set(name, value)

@@ -17,7 +17,7 @@ export interface Limits {
   readonly pathBytes: number
   /** Bytes of one extended header, GNU long name or sparse map. */
   readonly paxBytes: number
-  /** Uncompressed bytes for each compressed one, once more than {@link RATIO_FLOOR} bytes have come out. */
+  /** Uncompressed bytes for each compressed one, once more than 128 MiB have come out. */
   readonly ratio: number
 }
 
