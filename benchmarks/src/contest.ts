@@ -21,6 +21,8 @@ export interface Benchmark {
   readonly title: string
   /** Programs that must be on the PATH. */
   readonly programs: readonly string[]
+  /** Major and minor version of Node it needs; skipped on an older one. */
+  readonly node?: readonly [major: number, minor: number]
   /** What the two costs are. */
   readonly unit: 'ms' | 'bytes'
   /** Makes the input; not measured. */

@@ -14,17 +14,20 @@ export interface Inputs {
   readonly scratch: string
   /** 1 GiB: one random MiB, over and over. */
   largeFile(): string
-  /** 20,000 small files in 1,250 directories, as in a `node_modules`. */
+  /** 40,000 small files in 2,500 directories, as in a `node_modules`. */
   tree(): string
+  /** 1 GiB of random bytes in 8 files. */
+  largeTree(): string
   /** GNU tar's archive of {@link tree}. */
   treeArchive(): string
-  /** The first 40 MiB of it, for work that takes longer. */
-  archivePart(): string
+  /** An OCI layout whose image `x` has that archive as its only layer, not compressed further than umoci does it. */
+  umociImage(): string
 }
 
 const MEBIBYTE = 1024 * 1024
 const LARGE_FILE_MEBIBYTES = 1024
-const FILES = 20_000
+const LARGE_FILES = 8
+const FILES = 40_000
 const FILES_PER_DIRECTORY = 16
 /** 2024-01-01, so that archives do not change from day to day. */
 const MODIFIED = 1_704_067_200
@@ -44,21 +47,37 @@ export function createInputs(directory: string): Inputs {
     largeFile: once(() => makeLargeFile(join(directory, 'large'))),
     tree,
     treeArchive,
-    archivePart: once(() => {
-      const path = join(directory, 'part.tar')
-      runShell('head -c 40M "$1" >"$2"', treeArchive(), path)
-      return path
+    largeTree: once(() => makeLargeTree(join(directory, 'large-tree'))),
+    umociImage: once(() => {
+      const layout = join(directory, 'image')
+      const commands =
+        'umoci init --layout "$1" && umoci new --image "$1:x" && umoci raw add-layer --image "$1:x" "$2"'
+      runShell(commands, layout, treeArchive())
+      return `${layout}:x`
     }),
   }
 }
 
 function makeLargeFile(path: string): string {
+  writeRandom(path, LARGE_FILE_MEBIBYTES)
+  return path
+}
+
+function makeLargeTree(path: string): string {
+  mkdirSync(path)
+  for (let index = 0; index < LARGE_FILES; index++) {
+    writeRandom(join(path, `part-${index}`), LARGE_FILE_MEBIBYTES / LARGE_FILES)
+  }
+  return path
+}
+
+/** The same random MiB over and over: too far apart for gzip to see. */
+function writeRandom(path: string, mebibytes: number): void {
   const random = createRandom(1)
   const block = Uint8Array.from({ length: MEBIBYTE }, () => random(256))
   const file = openSync(path, 'w')
-  for (let index = 0; index < LARGE_FILE_MEBIBYTES; index++) writeSync(file, block)
+  for (let index = 0; index < mebibytes; index++) writeSync(file, block)
   closeSync(file)
-  return path
 }
 
 function makeTree(path: string): string {

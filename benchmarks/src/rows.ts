@@ -4,28 +4,41 @@
  * @module
  */
 import type { Benchmark } from './contest.ts'
+import { applyTar, applyTarStream, applyUmoci } from './rows/apply.ts'
+import { gzipMembers, gzipSize, zstdFrames } from './rows/compress.ts'
 import { sha256LargeFile, sha256SmallFiles } from './rows/digest.ts'
-import {
-  gzipMembers,
-  gzipSize,
-  layerGzip,
-  listEntries,
-  listTarStream,
-  packDiffId,
-  packSmallFiles,
-  packTarStream,
-} from './rows/layer.ts'
+import { growthEntries, growthLayers } from './rows/growth.ts'
+import { layerGzip, layerRandom, layerUmoci, layerZstd } from './rows/layer.ts'
+import { listEntries, listTarStream } from './rows/list.ts'
+import { memoryOfApply, memoryOfLayer, memoryOfPack } from './rows/memory.ts'
+import { packDiffId, packLargeFiles, packSmallFiles, packTarStream } from './rows/pack.ts'
+import { diffNothing, walkEntries } from './rows/walk.ts'
 
 /** Every row of the table. */
 export const BENCHMARKS: readonly Benchmark[] = [
   sha256LargeFile,
   sha256SmallFiles,
+  walkEntries,
+  diffNothing,
   packSmallFiles,
   packTarStream,
   packDiffId,
-  layerGzip,
+  packLargeFiles,
   listEntries,
   listTarStream,
+  applyTar,
+  applyUmoci,
+  applyTarStream,
   gzipMembers,
   gzipSize,
+  zstdFrames,
+  layerGzip,
+  layerUmoci,
+  layerZstd,
+  layerRandom,
+  memoryOfPack,
+  memoryOfLayer,
+  memoryOfApply,
+  growthEntries,
+  growthLayers,
 ]

@@ -7,7 +7,7 @@ import { fromDirectory, packLayer } from '@varve/layer'
 
 const { diffID } = await packLayer(
   await fromDirectory(process.argv[2] ?? ''),
-  { write: () => {} },
+  { transient: true, write: () => {} },
   { compression: 'none' },
 )
 process.stdout.write(`${diffID}\n`)

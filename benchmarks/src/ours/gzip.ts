@@ -5,6 +5,6 @@
  */
 import { fileSource } from '@varve/digest/node'
 import { compress } from '@varve/layer'
+import { writeOut } from '../write-out.ts'
 
-const file = fileSource(process.argv[2] ?? '')
-for await (const chunk of compress(file.open(), { algorithm: 'gzip', level: 6 })) process.stdout.write(chunk)
+await writeOut(compress(fileSource(process.argv[2] ?? '').open(), { algorithm: 'gzip', level: 6 }))

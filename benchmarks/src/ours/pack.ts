@@ -4,5 +4,6 @@
  * @module
  */
 import { fromDirectory, pack } from '@varve/layer'
+import { writeOut } from '../write-out.ts'
 
-for await (const chunk of pack(await fromDirectory(process.argv[2] ?? ''))) process.stdout.write(chunk)
+await writeOut(pack(await fromDirectory(process.argv[2] ?? '')))

@@ -1,156 +1,81 @@
 /**
- * Rows about `@varve/layer`.
+ * Rows about the whole way from a directory to a compressed layer with both digests.
  *
  * @module
  */
-import type { Benchmark, Contest } from '../contest.ts'
-import { runShell, scriptPath, timeShell } from '../process.ts'
+import type { Benchmark } from '../contest.ts'
+import type { Inputs } from '../inputs.ts'
+import { runShell, scriptPath } from '../process.ts'
+import { agree, shellContest, TAR } from './sides.ts'
 
-/** Makes names comparable: no `./` before, no `/` after, no root, sorted. */
-const NAMES = `sed -e 's,^\\./,,' -e 's,/$,,' -e '/^\\.\\{0,1\\}$/d' | sort`
+/** `$2` is the script, `$3` the output, `$4` the compression, `$5` its level. */
+const OURS = '"$NODE" "$2" "$1" "$3" "$4" "$5"'
+const PIPE = `${TAR} | tee >(openssl dgst -sha256 >/dev/null) | pigz -6 -p2 | tee "$3" | openssl dgst -sha256`
+const HASH = 'hash() { openssl dgst -sha256 -r | sed "s/^/sha256:/; s/ .*//"; }'
+/** A layer into an image, as its users do it; the layout is made anew each time. */
+const UMOCI =
+  'rm -rf "$3.oci" && umoci init --layout "$3.oci" && umoci new --image "$3.oci:x" && umoci insert --image "$3.oci:x" "$1" /'
 
-/** The output of both sides goes through a pipe, since GNU tar notices /dev/null and then reads no file. */
-const AWAY = 'cat >/dev/null'
-
-const OURS = '"$NODE" "$2" "$1"'
-const TAR = 'tar -cf - -C "$1" .'
-
-/** Packing many small files. */
-export const packSmallFiles: Benchmark = {
-  name: 'pack-small-files',
-  title: 'pack 20,000 small files, to GNU tar',
-  programs: ['tar'],
-  unit: 'ms',
-  prepare: (inputs) => {
-    const [tree, script] = [inputs.tree(), scriptPath('ours/pack')]
-    agree(
-      runShell(`${OURS} | tar -tf - | ${NAMES}`, tree, script),
-      runShell(`${TAR} | tar -tf - | ${NAMES}`, tree),
-    )
-    return shellContest(`${OURS} | ${AWAY}`, `${TAR} | ${AWAY}`, tree, script)
-  },
-}
-
-/** Packing many small files, against the JavaScript library most in use. */
-export const packTarStream: Benchmark = {
-  name: 'pack-tar-stream',
-  title: 'pack 20,000 small files, to tar-stream with synchronous reads',
-  programs: ['tar'],
-  unit: 'ms',
-  prepare: (inputs) => {
-    const [tree, script, peer] = [inputs.tree(), scriptPath('ours/pack'), scriptPath('peers/tar-stream-pack')]
-    const theirs = '"$NODE" "$3" "$1"'
-    const names = `tar -tf - | ${NAMES}`
-    agree(runShell(`${OURS} | ${names}`, tree, script), runShell(`${theirs} | ${names}`, tree, script, peer))
-    return shellContest(`${OURS} | ${AWAY}`, `${theirs} | ${AWAY}`, tree, script, peer)
-  },
-}
-
-/** Packing and hashing many small files. */
-export const packDiffId: Benchmark = {
-  name: 'pack-diff-id',
-  title: 'pack 20,000 small files and hash the archive, to `tar | openssl dgst`',
-  programs: ['tar', 'openssl'],
-  unit: 'ms',
-  prepare: (inputs) => {
-    const [tree, script] = [inputs.tree(), scriptPath('ours/diff-id')]
-    const hex = runShell(
-      '"$NODE" "$2" "$1" | openssl dgst -sha256 -r | cut -d" " -f1',
-      tree,
-      scriptPath('ours/pack'),
-    )
-    agree(runShell(OURS, tree, script), `sha256:${hex}`)
-    return shellContest(OURS, `${TAR} | openssl dgst -sha256`, tree, script)
-  },
-}
-
-/** The whole way from a directory to a compressed layer with both digests. */
+/** Small files, gzip, against a pipe of native programs. */
 export const layerGzip: Benchmark = {
   name: 'layer-gzip',
-  title: 'directory to gzip-6 layer with both digests, to `tar | tee >(openssl dgst) | pigz -6 -p2 | …`',
+  title: '40,000 small files to gzip-6 layer with both digests, to `tar | tee >(openssl dgst) | pigz -6 -p2 | …`',
   programs: ['tar', 'tee', 'openssl', 'pigz'],
   unit: 'ms',
-  prepare: (inputs) => {
-    const [tree, script, output] = [inputs.tree(), scriptPath('ours/layer'), `${inputs.scratch}/layer`]
-    const ours = '"$NODE" "$2" "$1" "$3"'
-    const theirs = `${TAR} | tee >(openssl dgst -sha256 >/dev/null) | pigz -6 -p2 | tee "$3" | openssl dgst -sha256`
-    const hash = 'hash() { openssl dgst -sha256 -r | sed "s/^/sha256:/; s/ .*//"; }'
-    const digests = runShell(ours, tree, script, output)
-    agree(digests, runShell(`${hash}; gzip -dc <"$3" | hash; hash <"$3"`, tree, script, output))
-    return shellContest(ours, theirs, tree, script, output)
-  },
+  prepare: (inputs) => pipeContest(inputs, inputs.tree()),
 }
 
-/** Reading an archive without its contents. */
-export const listEntries: Benchmark = {
-  name: 'list-entries',
-  title: 'list 20,000 entries, to GNU `tar -t`',
-  programs: ['tar'],
+/** Random bytes, gzip, against the same pipe. */
+export const layerRandom: Benchmark = {
+  name: 'layer-random',
+  title: '1 GiB of random bytes to gzip-6 layer with both digests, to the same pipe',
+  programs: ['tar', 'tee', 'openssl', 'pigz'],
   unit: 'ms',
-  prepare: (inputs) => {
-    const [archive, script] = [inputs.treeArchive(), scriptPath('ours/list')]
-    const theirs = 'tar -tf "$1"'
-    agree(runShell(`${OURS} | ${NAMES}`, archive, script), runShell(`${theirs} | ${NAMES}`, archive))
-    return shellContest(`${OURS} | ${AWAY}`, `${theirs} | ${AWAY}`, archive, script)
-  },
+  prepare: (inputs) => pipeContest(inputs, inputs.largeTree()),
 }
 
-/** Reading an archive without its contents, against the JavaScript library most in use. */
-export const listTarStream: Benchmark = {
-  name: 'list-tar-stream',
-  title: 'list 20,000 entries, to tar-stream',
-  programs: ['tar'],
+/** Small files, gzip, against umoci, at a level whose output is no larger than its. */
+export const layerUmoci: Benchmark = {
+  name: 'layer-umoci',
+  title: '40,000 small files to gzip layer with both digests, to `umoci insert` of no smaller a layer',
+  programs: ['umoci', 'stat'],
   unit: 'ms',
   prepare: (inputs) => {
-    const [archive, script, peer] = [
-      inputs.treeArchive(),
-      scriptPath('ours/list'),
-      scriptPath('peers/tar-stream-list'),
-    ]
-    const theirs = '"$NODE" "$3" "$1"'
-    agree(
-      runShell(`${OURS} | ${NAMES}`, archive, script),
-      runShell(`${theirs} | ${NAMES}`, archive, script, peer),
+    const values = valuesOf(inputs, inputs.tree(), 'gzip', '6')
+    runShell(`${OURS} && ${UMOCI}`, ...values)
+    const [ours = 0, theirs = 0] = runShell(
+      'stat -c %s "$1"; find "$1.oci/blobs/sha256" -type f -printf "%s\\n" | sort -n | tail -1',
+      values[2] ?? '',
     )
-    return shellContest(`${OURS} | ${AWAY}`, `${theirs} | ${AWAY}`, archive, script, peer)
+      .split('\n')
+      .map(Number)
+    if (ours > theirs) throw new Error(`Our layer has ${ours} bytes, theirs ${theirs}`)
+    return shellContest(OURS, UMOCI, ...values)
   },
 }
 
-const PIGZ = 'pigz -6 -p2 -c "$1"'
-
-/** Compression in parallel members. */
-export const gzipMembers: Benchmark = {
-  name: 'gzip-members',
-  title: 'gzip level 6 of an archive in parallel members, to `pigz -6 -p2`',
-  programs: ['pigz', 'gzip', 'cmp'],
+/** Small files, zstd, against umoci's gzip. */
+export const layerZstd: Benchmark = {
+  name: 'layer-zstd',
+  title: '40,000 small files to zstd-3 layer with both digests, to `umoci insert` (gzip)',
+  programs: ['umoci', 'zstd'],
+  node: [22, 15],
   unit: 'ms',
   prepare: (inputs) => {
-    const [archive, script] = [inputs.archivePart(), scriptPath('ours/gzip')]
-    runShell(`${OURS} | gzip -dc | cmp - "$1"`, archive, script)
-    return shellContest(`${OURS} | ${AWAY}`, `${PIGZ} | ${AWAY}`, archive, script)
+    const values = valuesOf(inputs, inputs.tree(), 'zstd', '3')
+    const digests = runShell(OURS, ...values)
+    agree(digests, runShell(`${HASH}; zstd -dc <"$3" | hash; hash <"$3"`, ...values))
+    return shellContest(OURS, UMOCI, ...values)
   },
 }
 
-/** What parallel members cost in size. */
-export const gzipSize: Benchmark = {
-  name: 'gzip-size',
-  title: 'size of that output, to that of `pigz -6`',
-  programs: ['pigz'],
-  unit: 'bytes',
-  prepare: (inputs) => {
-    const [archive, script] = [inputs.archivePart(), scriptPath('ours/gzip')]
-    return {
-      ours: () => Number(runShell(`${OURS} | wc -c`, archive, script)),
-      theirs: () => Number(runShell(`${PIGZ} | wc -c`, archive)),
-    }
-  },
+function pipeContest(inputs: Inputs, tree: string): ReturnType<typeof shellContest> {
+  const values = valuesOf(inputs, tree, 'gzip', '6')
+  const digests = runShell(OURS, ...values)
+  agree(digests, runShell(`${HASH}; gzip -dc <"$3" | hash; hash <"$3"`, ...values))
+  return shellContest(OURS, PIPE, ...values)
 }
 
-function shellContest(ours: string, theirs: string, ...values: readonly string[]): Contest {
-  return { ours: () => timeShell(ours, ...values), theirs: () => timeShell(theirs, ...values) }
-}
-
-/** A benchmark of something that does not do the same work is worth nothing. */
-function agree(ours: string, theirs: string): void {
-  if (ours !== theirs) throw new Error('The two sides disagree')
+function valuesOf(inputs: Inputs, tree: string, compression: string, level: string): string[] {
+  return [tree, scriptPath('ours/layer'), `${inputs.scratch}/layer`, compression, level]
 }

@@ -7,6 +7,7 @@
 import { run } from './cli/run.ts'
 
 process.exitCode = await run(process.argv.slice(2), {
+  stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   environment: process.env,

@@ -29,6 +29,8 @@ export type BuilderErrorCode =
   | 'ERR_BUILDER_RUNNER'
   /** The store, an output directory or an archive cannot be written. */
   | 'ERR_BUILDER_OUTPUT'
+  /** Files are not what a list of digests says. */
+  | 'ERR_BUILDER_MISMATCH'
   /** Something asked for is valid, but not implemented. */
   | 'ERR_BUILDER_UNSUPPORTED'
 

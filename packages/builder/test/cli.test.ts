@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
-import t, { type Test } from 'tap'
+import { Readable } from 'node:stream'
+import t from 'tap'
 import { createDisplay, type Progress } from '../src/cli/display/display.ts'
 import { printable } from '../src/cli/display/lines.ts'
 import {
@@ -15,45 +15,8 @@ import { run } from '../src/cli/run.ts'
 import type { BuildEvent } from '../src/events.ts'
 import { VERSION } from '../src/version.ts'
 import { defaultCacheDirectory } from '../src/workspace.ts'
+import { Capture, commands } from './cli-support.ts'
 import { writeFiles } from './support.ts'
-
-class Capture extends Writable {
-  text = ''
-  readonly isTTY: boolean
-
-  constructor(isTTY = false) {
-    super()
-    this.isTTY = isTTY
-  }
-
-  override _write(chunk: Uint8Array, _encoding: string, done: () => void): void {
-    this.text += Buffer.from(chunk).toString('latin1')
-    done()
-  }
-}
-
-interface Outcome {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
-/** Runs the command in a directory of its own with a store there. */
-function commands(t: Test): { directory: string; readonly varve: (...args: string[]) => Promise<Outcome> } {
-  const directory = t.testdir()
-  return {
-    directory,
-    varve: async (...args) => {
-      const [stdout, stderr] = [new Capture(), new Capture()]
-      const code = await run(args, {
-        stdout,
-        stderr,
-        environment: { VARVE_CACHE_DIR: join(directory, 'store') },
-      })
-      return { code, out: stdout.text, err: stderr.text }
-    },
-  }
-}
 
 t.test('the version is that of the package', async (t) => {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -139,7 +102,8 @@ t.test('an archive is not written to a terminal', async (t) => {
   const directory = t.testdir({ Dockerfile: 'FROM scratch\nCOPY . /\n' })
   const [stdout, stderr] = [new Capture(true), new Capture()]
   const environment = { VARVE_CACHE_DIR: join(directory, 'store') }
-  t.equal(await run(['build', '-o', '-', directory], { stdout, stderr, environment }), 2)
+  const stdin = Readable.from([])
+  t.equal(await run(['build', '-o', '-', directory], { stdin, stdout, stderr, environment }), 2)
   t.match(stderr.text, /terminal/)
   t.notOk(existsSync(join(directory, 'store')))
 })
@@ -200,7 +164,12 @@ t.test('displays', async (t) => {
   ]
   const show = (progress: Progress, isTTY = false): string => {
     const stderr = new Capture(isTTY)
-    const display = createDisplay(progress, { stdout: new Capture(), stderr, environment: {} })
+    const display = createDisplay(progress, {
+      stdin: Readable.from([]),
+      stdout: new Capture(),
+      stderr,
+      environment: {},
+    })
     for (const event of events) display.onEvent(event)
     display.close()
     display.close()

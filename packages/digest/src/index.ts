@@ -21,6 +21,7 @@ export {
 export { DigestError, type DigestErrorCode, type DigestErrorOptions } from './errors.ts'
 export { type Algorithm, OCI_ALGORITHMS, type OciAlgorithm } from './hash.ts'
 export {
+  type BlockReader,
   type ByteSource,
   bytesSource,
   concatSources,

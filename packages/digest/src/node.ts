@@ -7,7 +7,7 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { createDigester, type DigestAndSize, digestOf } from './digest.ts'
 import { DigestError } from './errors.ts'
 import type { Algorithm } from './hash.ts'
-import type { ByteSource, OpenOptions } from './source.ts'
+import type { BlockReader, ByteSource, OpenOptions } from './source.ts'
 
 /**
  * One synchronous read of this size costs less than the promise around an asynchronous one, and as much as
@@ -52,6 +52,23 @@ export function fileSource(
         closeSync(fd)
       }
     },
+    openBlocks: () => openBlocks(openSync(asPath(path), 'r'), size),
+  }
+}
+
+function openBlocks(fd: number, size: number): BlockReader {
+  return {
+    size,
+    read: (target, position) => {
+      const wanted = Math.max(0, Math.min(target.byteLength, size - position))
+      for (let filled = 0; filled < wanted;) {
+        const read = readSync(fd, target, filled, wanted - filled, position + filled)
+        if (read === 0) throw shorter(size, position + filled)
+        filled += read
+      }
+      return wanted
+    },
+    close: () => closeSync(fd),
   }
 }
 

@@ -24,6 +24,25 @@ export interface ByteSource {
   readonly size: number | undefined
   /** Starts a read. A yielded chunk belongs to the reader and is not touched again. */
   open(options?: OpenOptions): AsyncIterable<Uint8Array>
+  /**
+   * Starts reads in any order that wait for nothing, into memory of the reader: what a local file can offer beside
+   * `open`, for those who would pass over most of it. `undefined`, or absent, where the bytes cannot be had so; a
+   * source that verifies what passes never has it.
+   */
+  openBlocks?(): BlockReader | undefined
+}
+
+/** Blocks of a {@link ByteSource}, in any order and at once. The one who opened it closes it. */
+export interface BlockReader {
+  /** Length in bytes. */
+  readonly size: number
+  /**
+   * Reads from `position` until `target` is full or the bytes end; returns how many it read.
+   *
+   * Fails as a read of `open` does.
+   */
+  read(target: Uint8Array, position: number): number
+  close(): void
 }
 
 /** The bytes of an array; they are not copied, so do not change them. */
@@ -59,13 +78,40 @@ export function sliceSource(
   start: number,
   end: number | undefined = source.size,
 ): ByteSource {
-  const bound = Math.max(start, Math.min(end ?? Infinity, source.size ?? Infinity))
-  return {
-    size: bound === Infinity ? undefined : bound - start,
-    open: ({ start: from = 0, end: to = Infinity, ...rest }: OpenOptions = {}) => {
-      const last = Math.min(bound, start + to)
-      return source.open({ ...rest, start: start + from, ...(last === Infinity ? {} : { end: last }) })
-    },
+  return new SliceSource(source, start, Math.max(start, Math.min(end ?? Infinity, source.size ?? Infinity)))
+}
+
+/** A class, since an archive has one for each of its files: without closures it takes a third of the memory. */
+class SliceSource implements ByteSource {
+  readonly size: number | undefined
+  readonly #source: ByteSource
+  readonly #start: number
+
+  constructor(source: ByteSource, start: number, bound: number) {
+    this.size = bound === Infinity ? undefined : bound - start
+    this.#source = source
+    this.#start = start
+  }
+
+  open({ start = 0, end = Infinity, ...rest }: OpenOptions = {}): AsyncIterable<Uint8Array> {
+    const first = this.#start
+    const last = first + Math.min(end, this.size ?? Infinity)
+    return this.#source.open({ ...rest, start: first + start, ...(last === Infinity ? {} : { end: last }) })
+  }
+
+  openBlocks(): BlockReader | undefined {
+    const { size } = this
+    const start = this.#start
+    const reader = size === undefined ? undefined : this.#source.openBlocks?.()
+    if (size === undefined || reader === undefined) return undefined
+    return {
+      size,
+      read: (target, position) => {
+        const room = Math.max(0, size - position)
+        return reader.read(target.byteLength <= room ? target : target.subarray(0, room), start + position)
+      },
+      close: () => reader.close(),
+    }
   }
 }
 

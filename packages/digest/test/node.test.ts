@@ -42,6 +42,23 @@ t.test('a long file comes in blocks that belong to the reader', async (t) => {
   t.ok(Buffer.concat(chunks).equals(LONG.subarray(1)))
 })
 
+t.test('blocks of a file can be read in any order', async (t) => {
+  const path = file(t, LONG)
+  const reader = fileSource(path, LONG.byteLength - 1).openBlocks!()!
+  t.equal(reader.size, LONG.byteLength - 1)
+  const target = new Uint8Array(1000)
+  for (const position of [BLOCK, 0, LONG.byteLength - 500, LONG.byteLength + 1]) {
+    const expected = LONG.subarray(position, Math.min(position + 1000, LONG.byteLength - 1))
+    const read = reader.read(target, position)
+    t.ok(Buffer.compare(target.subarray(0, read), expected) === 0, `${position}`)
+  }
+  truncateSync(path, BLOCK)
+  t.throws(() => reader.read(target, BLOCK - 500), { code: 'ERR_DIGEST_SIZE', actual: BLOCK })
+  const before = readdirSync('/proc/self/fd').length
+  reader.close()
+  t.equal(readdirSync('/proc/self/fd').length, before - 1, 'and the file is closed')
+})
+
 t.test('a path may be bytes, for names that are not UTF-8', async (t) => {
   const directory = t.testdir()
   const name = Uint8Array.of(...utf8(`${directory}/`), 0xff, 0xfe)

@@ -5,10 +5,12 @@ import {
   type ByteSource,
   bytesSource,
   concatSources,
+  digestOf,
   type OpenOptions,
   readAll,
   sliceSource,
   streamSource,
+  verifiedSource,
   withSignal,
 } from '../src/index.ts'
 import { chunked, collect, utf8 } from './support.ts'
@@ -69,6 +71,51 @@ t.test('any part of slices of concatenations of sources equals Array.slice', asy
     { numRuns: 300 },
   )
   t.pass('for every input tried')
+})
+
+t.test('blocks of a slice are those of its source, within its bounds', async (t) => {
+  const bytes = utf8('0123456789')
+  const closed: string[] = []
+  const whole: ByteSource = {
+    size: 10,
+    open: () => [] as unknown as AsyncIterable<Uint8Array>,
+    openBlocks: () => ({
+      size: 10,
+      read: (target, position) => {
+        const part = bytes.subarray(position, position + target.byteLength)
+        target.set(part)
+        return part.byteLength
+      },
+      close: () => void closed.push('closed'),
+    }),
+  }
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat({ max: 12 }), fc.nat({ max: 12 })), { minLength: 1, maxLength: 3 }),
+      fc.nat({ max: 12 }),
+      fc.nat({ max: 12 }),
+      (cuts, position, length) => {
+        let source = whole
+        let expected = bytes
+        for (const [start, end] of cuts) {
+          source = sliceSource(source, start, end)
+          expected = expected.subarray(start, Math.max(start, end))
+        }
+        const reader = source.openBlocks?.()
+        assert.ok(reader)
+        assert.equal(reader.size, source.size)
+        const target = new Uint8Array(length)
+        const read = reader.read(target, position)
+        assert.deepEqual(target.subarray(0, read), expected.subarray(position, position + length))
+        reader.close()
+      },
+    ),
+  )
+  t.ok(closed.length > 0, 'and closing one closes its source')
+  t.equal(sliceSource(bytesSource(bytes), 2).openBlocks?.(), undefined, 'none where the source has none')
+  const endless = sliceSource({ ...whole, size: undefined }, 2)
+  t.equal(endless.openBlocks?.(), undefined, 'none where no size is known')
+  t.notOk('openBlocks' in verifiedSource(whole, { digest: digestOf(bytes) }), 'none past a verification')
 })
 
 t.test('a size is known when it can be', async (t) => {

@@ -7,7 +7,9 @@ import { algorithmOf, assertExpected, createDigester, type Digest } from '@varve
 import { resolve } from 'node:path'
 import { defaultAdapter, type FileSystemAdapter } from './apply/adapter.ts'
 import { MemberWriter } from './apply/member-writer.ts'
-import { MetadataWriter, type OwnerRule } from './apply/metadata.ts'
+import type { FileObserver } from './apply/file-writer.ts'
+import { MetadataWriter } from './apply/metadata.ts'
+import type { OwnerRule } from './apply/owners.ts'
 import type { ApplyReport } from './apply/report.ts'
 import { RootDirectory } from './apply/root-directory.ts'
 import { decompress } from './compression/decompress.ts'
@@ -15,6 +17,7 @@ import { LayerError, quoted } from './errors.ts'
 import { toLocation } from './location.ts'
 import type { Limits } from './tar/limits.ts'
 import { TarParser } from './tar/parser.ts'
+import type { XattrFilter } from './xattrs/image-xattrs.ts'
 
 /** Options of {@link apply}. */
 export interface ApplyOptions {
@@ -25,8 +28,15 @@ export interface ApplyOptions {
   readonly owner?: OwnerRule
   /** Default: devices and FIFOs with the host's `mknod` when the process is root; attributes are reported. */
   readonly adapter?: FileSystemAdapter
+  /** Which extended attributes are set. Default {@link isImageXattr}; what it refuses is not reported. */
+  readonly xattrFilter?: XattrFilter
   /** Whether what could not be set is reported (default), or ends the apply with an error. */
   readonly unsupported?: 'report' | 'error'
+  /**
+   * Told of each regular file when it is complete, and of the digest of its content. The path is that in the root, with
+   * symlinked parents resolved. A later entry of the layer may still replace the file. Costs a second hash of all bytes.
+   */
+  readonly onFile?: FileObserver
   readonly signal?: AbortSignal
 }
 
@@ -37,8 +47,8 @@ export interface ApplyOptions {
  * too. Whiteouts hide what was there before, wherever in the layer they come. Directory modes and times are set last,
  * also those of directories that were only written into. Times are set to the microsecond.
  *
- * A failure leaves a part of the layer in `root`. Whoever needs all or nothing applies to a copy and renames it; no
- * other process may change `root` meanwhile.
+ * A failure leaves a part of the layer in `root`; {@link unpack} is all or nothing. On Linux another process that
+ * changes `root` meanwhile can make the apply fail, or spoil what is in `root`, and not lead it outside.
  *
  * @throws {LayerError} `ERR_LAYER_APPLY`, `ERR_LAYER_UNSAFE`, `ERR_LAYER_LINK`, `ERR_LAYER_WHITEOUT`, `ERR_LAYER_READ`
  *   if `root` is not a directory, `ERR_LAYER_UNSUPPORTED` with `unsupported: 'error'`; as {@link decompress} and
@@ -52,15 +62,17 @@ export async function apply(
   const { diffID, signal } = options
   signal?.throwIfAborted()
   const metadata = new MetadataWriter(options.owner ?? (process.geteuid?.() === 0 ? 'keep' : 'ignore'))
-  const directory = openRoot(root, metadata)
+  const directory = openRoot(root)
   const replaced: string[] = []
   directory.onReplace = (path) => void replaced.push(path)
-  const writer = new MemberWriter(directory, metadata, options.adapter ?? defaultAdapter())
+  const { adapter = defaultAdapter(), xattrFilter, onFile } = options
+  const writer = new MemberWriter(directory, metadata, { adapter, xattrFilter, onFile })
   try {
     const parser = new TarParser(writer, options)
     const digester = createDigester(diffID === undefined ? 'sha256' : algorithmOf(diffID))
     for await (const chunk of decompress(source, options)) {
       signal?.throwIfAborted()
+      writer.resume()
       digester.update(chunk)
       parser.write(chunk)
       if (options.unsupported === 'error') refuse(metadata)
@@ -78,9 +90,9 @@ export async function apply(
   }
 }
 
-function openRoot(root: string, metadata: MetadataWriter): RootDirectory {
+function openRoot(root: string): RootDirectory {
   try {
-    return new RootDirectory(toLocation(resolve(root)), metadata)
+    return new RootDirectory(toLocation(resolve(root)))
   } catch (error) {
     if (error instanceof LayerError) throw error
     throw new LayerError('ERR_LAYER_READ', `Cannot use ${quoted(root)} as a root`, { path: '', cause: error })

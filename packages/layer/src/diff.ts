@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type CompareRules, compareEntries, equalContents } from './diff/compare.ts'
+import { type CompareRules, compareEntries, equalContents, type OwnerMapping } from './diff/compare.ts'
 import { LinkGroups } from './diff/link-groups.ts'
 import type { Entry } from './entry.ts'
 import { comparePaths } from './path.ts'
@@ -28,6 +28,12 @@ export interface DiffOptions {
   readonly content?: 'stat' | 'racy' | 'always'
   /** Reports no change for a file with nothing but another time. Costs reading it. */
   readonly ignoreMtimeOnly?: boolean
+  /**
+   * Owners count by default (`compare`). With `ignore` another owner alone is no change, as for a tree unpacked without
+   * the right to give files away. A mapping says which owner a file of the lower tree should have in the upper one, as
+   * for a tree made in a user namespace.
+   */
+  readonly owner?: 'compare' | 'ignore' | OwnerMapping
   readonly signal?: AbortSignal
 }
 
@@ -38,13 +44,15 @@ export interface DiffOptions {
  * Of a deleted directory only the directory itself is listed, of one replaced by something else only that. The time of a
  * directory alone is no change. Extended attributes unknown on one side make no difference. Names that became links of
  * one file, or ceased to be, are changes: of a group that was split, the first part that is otherwise unchanged is not.
+ * Contents of snapshots are compared by their digests whatever the policy.
  *
  * @throws {LayerError} `ERR_LAYER_LINK` if a hard link in either tree leads nowhere; whatever reading a content throws.
  */
 export async function diff(lower: Tree, upper: Tree, options: DiffOptions = {}): Promise<Change[]> {
   const { signal } = options
   signal?.throwIfAborted()
-  const rules = { content: options.content ?? 'racy', ignoreMtimeOnly: options.ignoreMtimeOnly ?? false }
+  const { content = 'racy', ignoreMtimeOnly = false, owner = 'compare' } = options
+  const rules = { content, ignoreMtimeOnly, owner: owner === 'compare' ? undefined : owner }
   const comparison = new Comparison(lower, upper, rules)
   comparison.walk()
   await comparison.readContents(signal)
@@ -79,6 +87,12 @@ class Comparison {
     // What is below this path went with it.
     let gone: string | undefined
     while (previous !== undefined || entry !== undefined) {
+      // Trees of a snapshot and its successor share nearly all entries. A link is what its file is.
+      if (previous === entry && entry?.type !== 'hardlink') {
+        previous = lowers.next().value
+        entry = uppers.next().value
+        continue
+      }
       const order =
         previous === undefined ? 1 : entry === undefined ? -1 : comparePaths(previous.path, entry.path)
       if (order < 0) {

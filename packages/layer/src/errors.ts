@@ -31,6 +31,10 @@ export type LayerErrorCode =
   | 'ERR_LAYER_READ'
   /** A file changed or vanished while it was read, or a content was not as long as its entry says. */
   | 'ERR_LAYER_CHANGED'
+  /** What a layer is to be unpacked to is there already. */
+  | 'ERR_LAYER_EXISTS'
+  /** A stored snapshot is damaged, or of another version. */
+  | 'ERR_LAYER_SNAPSHOT'
   /** The file system refused something while a layer was applied; `cause` is its error. */
   | 'ERR_LAYER_APPLY'
   /** Valid, but not possible here: an algorithm this runtime lacks, or an attribute nothing can set. */

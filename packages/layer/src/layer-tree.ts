@@ -32,7 +32,7 @@ export function layerTree(changes: readonly Change[], upper: Tree): Tree {
     if (change.kind === 'delete') {
       if (isHidden(path, upper, members)) continue
       addParents(path, upper, members)
-      members.set(formatWhiteout(path), whiteout(path))
+      members.set(formatWhiteout(path), whiteoutOf(path))
       continue
     }
     const entry = upper.get(path) ?? change.entry
@@ -70,12 +70,13 @@ function isHidden(path: string, upper: Tree, members: ReadonlyMap<string, Entry>
   return false
 }
 
-/** An empty regular file with nothing of its own, so that equal changes give equal bytes. */
-function whiteout(path: string): Entry {
+/** The whiteout of a path: an empty regular file with nothing of its own, so that equal changes give equal bytes. */
+export function whiteoutOf(path: string): Entry {
   return createEntry({ path: formatWhiteout(path), type: 'file', mode: 0 })
 }
 
-function checkName(path: string): void {
+/** Refuses names of real files that a layer would read as whiteouts, or that are below such a name. */
+export function checkName(path: string): void {
   if (path.startsWith(WHITEOUT_PREFIX) || path.includes(`/${WHITEOUT_PREFIX}`)) {
     throw new LayerError('ERR_LAYER_WHITEOUT', `A layer cannot hold the name ${quoted(path)}`, { path })
   }

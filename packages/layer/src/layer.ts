@@ -13,11 +13,11 @@ import {
   verifiedSource,
   verify,
 } from '@varve/digest'
-import { checkLevel, type CompressionAlgorithm, encoderName } from './compression/compress.ts'
+import { ChunkPool, rechunk } from './compression/chunks.ts'
 import { decompress } from './compression/decompress.ts'
-import { gzipMembers } from './compression/gzip.ts'
-import { allocateChunk, packChunks } from './pack.ts'
-import type { EncodeOptions } from './tar/encode.ts'
+import { type CompressionAlgorithm, createEncoder, type Encoder } from './compression/encoder.ts'
+import type { EncoderChoice } from './compression/gzip.ts'
+import { allocateChunk, packChunks, type PackOptions } from './pack.ts'
 import type { Limits } from './tar/limits.ts'
 import type { Tree } from './tree.ts'
 
@@ -25,20 +25,28 @@ import type { Tree } from './tree.ts'
 export const LAYER_MEDIA_TYPES: Readonly<Record<CompressionAlgorithm, string>> = {
   none: 'application/vnd.oci.image.layer.v1.tar',
   gzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  zstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
 }
 
 /** Takes the bytes of a layer as they are made; a chunk may be kept. */
 export interface LayerSink {
+  /** Says that no chunk is kept after its `write` is done, so that its memory can be filled again. Default `false`. */
+  readonly transient?: boolean
   write(chunk: Uint8Array): void | Promise<void>
 }
 
 /** Options of {@link packLayer}. */
-export interface PackLayerOptions extends EncodeOptions {
+export interface PackLayerOptions extends PackOptions {
   /** Default `gzip`. */
   readonly compression?: CompressionAlgorithm
-  /** 0 to 9, default 6. */
+  /** As {@link EncoderOptions.level}. */
   readonly level?: number
-  readonly signal?: AbortSignal
+  /** As {@link EncoderOptions.encoder}. */
+  readonly encoder?: EncoderChoice
+  /** As {@link EncoderOptions.single}. */
+  readonly single?: boolean
+  /** How many pieces are compressed at a time; no influence on the bytes. Default 4 for gzip, 2 for zstd. */
+  readonly inFlight?: number
 }
 
 /** What was written. */
@@ -76,30 +84,29 @@ export async function packLayer(
   options: PackLayerOptions = {},
 ): Promise<PackedLayer> {
   const { compression = 'gzip', signal } = options
-  const level = checkLevel(options.level)
+  const encoder = createEncoder({ ...options, algorithm: compression })
   const content = createDigester()
   const blob = createDigester()
-  const memory = new ChunkPool(compression === 'none')
-  const chunks = hashed(
-    packChunks(tree, options, () => memory.allocate()),
-    content,
-  )
+  const chunks = new ChunkPool(allocateChunk)
+  // A sink that may keep a chunk gets it for good.
+  const recycled = encoder !== undefined || sink.transient === true
+  const packed = packChunks(tree, options, recycled ? () => chunks.allocate() : allocateChunk)
   const output =
-    compression === 'none'
-      ? chunks
-      : gzipMembers(chunks, { level, release: (chunk) => memory.release(chunk) })
+    encoder === undefined ? packed : encodeChunks(hashed(packed, content), encoder, chunks, options)
   for await (const chunk of output) {
     signal?.throwIfAborted()
     blob.update(chunk)
     await sink.write(chunk)
+    chunks.release(chunk)
   }
-  const { digest: diffID, size } = content.finish()
+  const written = blob.finish()
+  const { digest: diffID, size } = encoder === undefined ? written : content.finish()
   return {
-    descriptor: { mediaType: LAYER_MEDIA_TYPES[compression], ...blob.finish() },
+    descriptor: { mediaType: LAYER_MEDIA_TYPES[compression], ...written },
     diffID,
     size,
     entries: tree.size,
-    encoder: encoderName(compression, level),
+    encoder: encoder?.name ?? 'none',
   }
 }
 
@@ -123,6 +130,22 @@ export function openLayer(
   return { descriptor, diffID, compressed: verified, uncompressed }
 }
 
+/** Memory goes round: from the packer over the pieces to the encoder, and back. */
+function encodeChunks(
+  packed: AsyncIterable<Uint8Array>,
+  encoder: Encoder,
+  chunks: ChunkPool,
+  options: PackLayerOptions,
+): AsyncGenerator<Uint8Array, void, void> {
+  const pieces = new ChunkPool(() => Buffer.allocUnsafeSlow(encoder.pieceSize))
+  const release = (chunk: Uint8Array): void => {
+    chunks.release(chunk)
+    pieces.release(chunk)
+  }
+  const cut = rechunk(packed, encoder.pieceSize, { allocate: () => pieces.allocate(), release })
+  return encoder.encode(cut, { inFlight: options.inFlight ?? encoder.inFlight, release })
+}
+
 async function* hashed(
   chunks: AsyncIterable<Uint8Array>,
   digester: Digester,
@@ -130,31 +153,5 @@ async function* hashed(
   for await (const chunk of chunks) {
     digester.update(chunk)
     yield chunk
-  }
-}
-
-/** Memory of chunks that have been compressed, to be filled again: fresh pages are not free (measured). */
-class ChunkPool {
-  readonly #free: Buffer[] = []
-  readonly #taken = new Map<ArrayBufferLike, Buffer>()
-  /** Where chunks go straight to the sink, which may keep them. */
-  readonly #once: boolean
-
-  constructor(once: boolean) {
-    this.#once = once
-  }
-
-  allocate(): Buffer {
-    if (this.#once) return allocateChunk()
-    const chunk = this.#free.pop() ?? allocateChunk()
-    this.#taken.set(chunk.buffer, chunk)
-    return chunk
-  }
-
-  release({ buffer }: Uint8Array): void {
-    const chunk = this.#taken.get(buffer)
-    if (chunk === undefined) return
-    this.#taken.delete(buffer)
-    this.#free.push(chunk)
   }
 }

@@ -11,7 +11,9 @@ import { writerOrder } from './writer-order.ts'
  * The tree that results from applying a layer of raw members to `lower`: the one {@link apply} makes on disk.
  *
  * Whiteouts and opaque markers take effect on `lower` only, and are gone from the result. Parents that nobody has are
- * made with mode 0755, owner 0:0 and time 0. Symlinked parents are resolved inside the root.
+ * made with mode 0755, owner 0:0 and time 0. Symlinked parents are resolved inside the root. Members take effect in the
+ * order in which {@link pack} writes them; a hard link whose target is not there, or is in what the link replaces, waits
+ * until all other members have been applied.
  *
  * @throws {LayerError} `ERR_LAYER_WHITEOUT`, `ERR_LAYER_LINK`, `ERR_LAYER_UNSAFE`
  */

@@ -3,19 +3,32 @@
  *
  * @module
  */
-import { type ByteSource, withSignal } from '@varve/digest'
+import {
+  type ByteSource,
+  createDigester,
+  type Digest,
+  type Digester,
+  digestOf,
+  withSignal,
+} from '@varve/digest'
 import { closeSync } from 'node:fs'
 import type { Entry } from './entry.ts'
 import { LayerError, quoted } from './errors.ts'
 import { FileContent } from './file-content.ts'
+import { allocateBlock } from './tar/block.ts'
 import { encodeMember, type EncodeOptions, sizeOf, writeSimpleMember } from './tar/encode.ts'
 import { BLOCK } from './tar/header.ts'
 import type { Tree } from './tree.ts'
-import { isWhiteout, parseWhiteout } from './whiteout.ts'
-import { writerOrder } from './writer-order.ts'
+import { parseWhiteout } from './whiteout.ts'
+import { isMarked, writerOrder } from './writer-order.ts'
 
 /** Options of {@link pack}. */
 export interface PackOptions extends EncodeOptions {
+  /**
+   * Told of each regular file when its content has been written: the SHA-256 of that content, which is computed only if
+   * somebody asks. Hard links and whiteouts have no content.
+   */
+  readonly onFile?: (path: string, digest: Digest) => void
   readonly signal?: AbortSignal
 }
 
@@ -44,7 +57,7 @@ export async function* pack(tree: Tree, options: PackOptions = {}): AsyncGenerat
 
 /** Memory for one chunk of {@link packChunks}. */
 export function allocateChunk(): Buffer {
-  return Buffer.allocUnsafeSlow(CHUNK + SLACK)
+  return allocateBlock(CHUNK + SLACK)
 }
 
 /** {@link pack} into memory that the caller provides, and may use again when it is done with a chunk. */
@@ -53,22 +66,24 @@ export async function* packChunks(
   options: PackOptions,
   allocate: () => Buffer,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const { signal } = options
+  const { onFile, signal } = options
   signal?.throwIfAborted()
   const writer = new ChunkWriter(allocate)
   for (const entry of writerOrder(tree)) {
-    if (isWhiteout(entry.path)) checkWhiteout(entry)
+    const marked = isMarked(entry.path)
+    if (marked) checkWhiteout(entry)
     writer.header(entry, options)
-    const size = sizeOf(entry)
-    if (size > 0) {
+    const hash = onFile === undefined || marked || entry.type !== 'file' ? undefined : new ContentHash()
+    if (sizeOf(entry) > 0) {
       const { content } = entry
       if (content === undefined) {
         throw new LayerError('ERR_LAYER_ENTRY', `No content for ${quoted(entry.path)}`, { path: entry.path })
       }
-      if (content instanceof FileContent) yield* writeFile(writer, content, entry, signal)
-      else yield* writeSource(writer, content, entry, signal)
+      if (content instanceof FileContent) yield* writeFile(writer, content, entry, hash, signal)
+      else yield* writeSource(writer, content, entry, hash, signal)
       writer.pad()
     }
+    if (hash !== undefined) onFile?.(entry.path, hash.finish())
     if (writer.full.length > 0) {
       signal?.throwIfAborted()
       yield* writer.take()
@@ -82,6 +97,7 @@ function* writeFile(
   writer: ChunkWriter,
   content: FileContent,
   entry: Entry,
+  hash: ContentHash | undefined,
   signal: AbortSignal | undefined,
 ): Generator<Uint8Array, void, void> {
   if (content.size !== entry.size) throw changed(entry)
@@ -90,6 +106,7 @@ function* writeFile(
     for (let left = entry.size; left > 0;) {
       const { buffer, used, room } = writer.room()
       const read = content.readFile(fd, buffer, used, Math.min(left, room), left)
+      hash?.update(buffer.subarray(used, used + read), entry.size)
       left -= read
       writer.advance(read)
       if (writer.full.length > 0) {
@@ -106,16 +123,34 @@ async function* writeSource(
   writer: ChunkWriter,
   content: ByteSource,
   entry: Entry,
+  hash: ContentHash | undefined,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, void> {
   let left = entry.size
   for await (const bytes of content.open(withSignal(signal))) {
     left -= bytes.byteLength
     if (left < 0) throw changed(entry)
+    hash?.update(bytes, entry.size)
     writer.append(bytes)
     yield* writer.take()
   }
   if (left > 0) throw changed(entry)
+}
+
+/** The digest of a content: of one piece at once, which for small files is much quicker. */
+class ContentHash {
+  #digest: Digest | undefined
+  #digester: Digester | undefined
+
+  /** Takes the next piece of a content of so many bytes. */
+  update(piece: Uint8Array, size: number): void {
+    if (piece.byteLength === size) this.#digest = digestOf(piece)
+    else (this.#digester ??= createDigester()).update(piece)
+  }
+
+  finish(): Digest {
+    return this.#digest ?? this.#digester?.finish().digest ?? digestOf(new Uint8Array())
+  }
 }
 
 /** Fills chunks; those that are full wait to be taken. */
@@ -181,8 +216,12 @@ class ChunkWriter {
   }
 }
 
-/** Lets valid markers of a layer through, and nothing else that would be read as one. */
-function checkWhiteout(entry: Entry): void {
+/**
+ * Lets valid markers of a layer through, and nothing else that would be read as one.
+ *
+ * @throws {LayerError} `ERR_LAYER_WHITEOUT`
+ */
+export function checkWhiteout(entry: Entry): void {
   const { path, type, size, content } = entry
   const whiteout = parseWhiteout(path)
   const marker = type === 'file' && size === 0 && content === undefined

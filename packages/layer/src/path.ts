@@ -61,8 +61,13 @@ export function hasRawBytes(path: string): boolean {
  * A comparator for `sort`.
  */
 export function comparePaths(a: string, b: string): number {
+  return compareFrom(a, b, 0)
+}
+
+/** {@link comparePaths} of paths that are known to be alike up to a slash or an end before `start`. */
+export function compareFrom(a: string, b: string, start: number): number {
   const length = Math.min(a.length, b.length)
-  for (let at = 0; at < length; at++) {
+  for (let at = start; at < length; at++) {
     const left = a.charCodeAt(at)
     const right = b.charCodeAt(at)
     if (left === right) continue
@@ -102,7 +107,9 @@ export function isCleanPath(path: string): boolean {
  * @throws {LayerError} `ERR_LAYER_UNSAFE` if `..` leads out of the root; `ERR_LAYER_PATH` if it holds a NUL byte.
  */
 export function normalizePath(name: string): string {
-  if (!UNCLEAN.test(name)) return name
+  // Nearly all names look like `./a/b` or `a/b/`, and taking them apart costs ten times as much (measured).
+  const trimmed = name.slice(name.startsWith('./') ? 2 : 0, name.endsWith('/') ? -1 : name.length)
+  if (trimmed !== '' && !UNCLEAN.test(trimmed)) return trimmed
   if (name.includes('\0')) throw new LayerError('ERR_LAYER_PATH', `A name with a NUL byte: ${quoted(name)}`)
   const clean: string[] = []
   for (const component of name.split('/')) {

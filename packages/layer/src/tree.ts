@@ -39,16 +39,18 @@ export class Tree implements Iterable<Entry> {
    */
   static from(entries: Iterable<Entry>): Tree {
     const sorted = [...entries]
+    let previous: string | undefined
+    let ascending = true
     for (const { path } of sorted) {
       if (!isCleanPath(path))
         throw new LayerError('ERR_LAYER_PATH', `Not a clean path: ${quoted(path)}`, { path })
+      // Most come in order: then this is the only time they are compared.
+      ascending &&= previous === undefined || comparePaths(previous, path) < 0
+      previous = path
     }
-    if (!isSorted(sorted)) sorted.sort((a, b) => comparePaths(a.path, b.path))
-    for (let at = 1; at < sorted.length; at++) {
-      const { path } = sorted[at]!
-      if (comparePaths(sorted[at - 1]!.path, path) === 0) {
-        throw new LayerError('ERR_LAYER_DUPLICATE', `Two entries for ${quoted(path)}`, { path })
-      }
+    if (!ascending) {
+      sorted.sort((a, b) => comparePaths(a.path, b.path))
+      refuseDuplicates(sorted)
     }
     return new Tree(sorted)
   }
@@ -133,9 +135,11 @@ export class Tree implements Iterable<Entry> {
   }
 }
 
-function isSorted(entries: readonly Entry[]): boolean {
-  for (let at = 1; at < entries.length; at++) {
-    if (comparePaths(entries[at - 1]!.path, entries[at]!.path) > 0) return false
+function refuseDuplicates(sorted: readonly Entry[]): void {
+  for (let at = 1; at < sorted.length; at++) {
+    const { path } = sorted[at]!
+    if (sorted[at - 1]!.path === path) {
+      throw new LayerError('ERR_LAYER_DUPLICATE', `Two entries for ${quoted(path)}`, { path })
+    }
   }
-  return true
 }

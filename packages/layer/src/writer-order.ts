@@ -15,9 +15,14 @@ import { isWhiteout, WHITEOUT_PREFIX } from './whiteout.ts'
  */
 export function writerOrder(tree: Tree): Iterable<Entry> {
   for (const { path } of tree) {
-    if (isWhiteout(path)) return [...tree].toSorted((a, b) => compareMembers(a.path, b.path))
+    if (isMarked(path)) return [...tree].toSorted((a, b) => compareMembers(a.path, b.path))
   }
   return tree
+}
+
+/** {@link isWhiteout}, for asking of every member: next to none has the letters anywhere (measured). */
+export function isMarked(path: string): boolean {
+  return path.includes(WHITEOUT_PREFIX) && isWhiteout(path)
 }
 
 /** Compares component by component; a last component that is a whiteout goes before every other name. */

@@ -1,4 +1,5 @@
-import { mkdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, realpathSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { digestOf } from '@varve/digest'
 import t from 'tap'
@@ -33,14 +34,15 @@ for (const { id, layers, files } of SEMANTICS) {
   })
 }
 
-t.test('metadata is exactly that of the layer, whatever the umask (T6 to T8, D20)', async (t) => {
+t.test('T6, T7, T8, D20: metadata is exactly that of the layer, whatever the umask', async (t) => {
   const root = t.testdir({})
   const owner = { uid: 1000, gid: 1001 }
   const members = [
     directory('', { mode: 0o751, mtime: 100 }),
     directory('d', { mode: 0o2555, mtime: 200, ...owner }),
     file('d/suid', 'x', { mode: 0o6755, mtime: 300, ...owner }),
-    file('d/closed', 'y', { mode: 0, mtime: 2_208_988_800 }),
+    // An ordinary user could not read it, to see that it is right.
+    file('d/closed', 'y', { mode: isRoot ? 0 : 0o400, mtime: 2_208_988_800 }),
     symlink('d/link', 'x', { mtime: 400, ...owner }),
     hardlink('d/same', 'd/suid', { mode: 0o777, mtime: 999 }),
     file('new/implicit', 'z', { mode: 0o777 }),
@@ -54,16 +56,17 @@ t.test('metadata is exactly that of the layer, whatever the umask (T6 to T8, D20
   t.strictSame(snapshot(root, { times: true, owners: true }), [
     `/ dir 751 ${self} @100`,
     `/d dir 2555 ${uid}:${gid} @200`,
-    `/d/closed "y" 0 ${self} @2208988800`,
+    `/d/closed "y" ${isRoot ? 0 : 400} ${self} @2208988800`,
     `/d/link -> x ${uid}:${gid} @400`,
     `/d/same "x" 6755 ${uid}:${gid} @300`,
     `/d/suid =/d/same 6755 ${uid}:${gid} @300`,
     `/new dir 755 ${self} @0`,
     `/new/implicit "z" 777 ${self} @0`,
   ])
+  chmodSync(`${root}/d`, 0o755)
 })
 
-t.test('times of directories survive writes into them, also by later layers (D21)', async (t) => {
+t.test('D21: times of directories survive writes into them, also by later layers', async (t) => {
   const root = t.testdir({})
   await apply(root, [
     await inOrder([
@@ -128,7 +131,7 @@ t.test('the source may be compressed, and cut anywhere', async (t) => {
   }
 })
 
-t.test('the diffID covers every byte, those after the end marker too (B16)', async (t) => {
+t.test('B16: the diffID covers every byte, those after the end marker too', async (t) => {
   const tar = Buffer.concat([await inOrder([file('f')]), Buffer.alloc(512), Buffer.from('trailing')])
   const root = t.testdir({})
   const report = await apply(root, [tar], { diffID: digestOf(tar) })
@@ -173,16 +176,19 @@ t.test('attributes, devices and FIFOs go to the adapter', async (t) => {
     createEntry({ path: 'pipe', type: 'fifo', mode: 0o600, mtime: 5 }),
   ]
   const calls: string[] = []
+  // A path may begin at a descriptor of its directory.
+  const inRoot = (path: string | Uint8Array): string =>
+    join(realpathSync(dirname(String(path))), basename(String(path))).slice(realpathSync(root).length)
   const adapter: FileSystemAdapter = {
     setXattrs: (path, all) => {
       const writable = String(path).endsWith('/f')
         ? ` ${(statSync(path as string).mode & 0o777).toString(8)}`
         : ''
-      calls.push(`${String(path).slice(root.length)} ${[...all.keys()].join()}${writable}`)
+      calls.push(`${inRoot(path)} ${[...all.keys()].join()}${writable}`)
       return 'done'
     },
     makeDevice: (path, type, major, minor, mode) => {
-      calls.push(`${String(path).slice(root.length)} ${type} ${major}:${minor} ${mode.toString(8)}`)
+      calls.push(`${inRoot(path)} ${type} ${major}:${minor} ${mode.toString(8)}`)
       writeFileSync(path as string, 'stands for a device')
       return 'done'
     },
@@ -197,7 +203,11 @@ t.test('attributes, devices and FIFOs go to the adapter', async (t) => {
     '/pipe fifo 0:0 600',
   ])
   t.strictSame(done.unsupported, [])
-  t.equal(statSync(`${root}/f`).mode & 0o777, 0o400, 'D19')
+  t.equal(
+    statSync(`${root}/f`).mode & 0o777,
+    0o400,
+    'D19: a file that may not be written to gets attributes and its mode',
+  )
   calls.length = 0
   await apply(root, [await inOrder([directory('d'), directory('new')])], { adapter })
   t.strictSame(calls, ['/d '], 'T24: a directory that was there loses what it had')
@@ -269,10 +279,11 @@ t.test('the adapter for this system', { skip: isRoot ? false : 'needs root to ma
   const raw = await apply(root, [await inOrder([createEntry({ path: '\uDCFF', type: 'fifo' })])], {
     adapter: systemAdapter(),
   })
-  t.strictSame(raw.unsupported, [{ path: '\uDCFF', attribute: 'device' }], 'a name that no argument can hold')
+  t.strictSame(raw.unsupported, [], 'a name that no argument can hold')
+  t.ok(names(root).includes('/\xFF fifo'))
 })
 
-t.test('sparse files keep their holes', async (t) => {
+t.test('B20: sparse files keep their holes', async (t) => {
   const root = t.testdir({})
   await apply(root, [
     archive(
@@ -369,4 +380,5 @@ t.test('an unprivileged process may write below closed directories of its own', 
     t.fail(String((error as { stderr: Buffer }).stderr))
   }
   t.strictSame(snapshot(`${root}/work`, { times: true }).slice(1), ['/d dir 555 @9', '/d/g "d/g" 644 @0'])
+  chmodSync(`${root}/work/d`, 0o755)
 })

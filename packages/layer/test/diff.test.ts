@@ -10,6 +10,7 @@ import {
   merge,
   Tree,
 } from '../src/index.ts'
+import type { OwnerMapping } from '../src/diff/compare.ts'
 import { directory, file, hardlink, symlink } from './archive.ts'
 
 const tree = (...entries: Entry[]): Tree => Tree.from(entries)
@@ -100,6 +101,25 @@ const CASES: readonly DiffCase[] = [
     lower: tree(file('f', 'x', { mtime: 5 }), file('g', 'x', { mtime: 5, mtimeNs: 1 })),
     upper: tree(file('f', 'x', { mtime: 5, mtimeNs: 123 }), file('g', 'x', { mtime: 5, mtimeNs: 2 })),
     changes: ['m g'],
+  },
+  {
+    id: 'D8: another second is another time, whatever its fraction',
+    lower: tree(file('f', 'x', { mtime: 5 }), file('g', 'x', { mtime: 5, mtimeNs: 999_999_999 })),
+    upper: tree(file('f', 'x', { mtime: 6 }), file('g', 'x', { mtime: 6 })),
+    changes: ['m f', 'm g'],
+  },
+  {
+    id: 'T21: neither the time nor the size of a directory is a change',
+    lower: tree(directory('', { mtime: 1 }), directory('d', { mtime: 1, mtimeNs: 2, size: 4096 })),
+    upper: tree(directory('', { mtime: 9 }), directory('d', { mtime: 3, mtimeNs: 4, size: 8192 })),
+    changes: [],
+  },
+  {
+    id: 'D13: links to links are links to the first name',
+    lower: tree(),
+    upper: tree(file('a', 'x'), hardlink('b', 'a'), hardlink('c', 'b'), hardlink('d', 'c')),
+    changes: ['a a', 'a b', 'a c', 'a d'],
+    members: ['a', 'b = a', 'c = a', 'd = a'],
   },
   {
     id: 'D9: a new name for an unchanged file takes the old one along',
@@ -311,6 +331,28 @@ t.test('a new time alone can be ignored, if the content is the same', async (t) 
   )
   t.strictSame(listed(await diff(lower, upper)), ['m a', 'm b', 'm l', 'm m'])
   t.strictSame(listed(await diff(lower, upper, { ignoreMtimeOnly: true })), ['m b', 'm m'])
+})
+
+t.test('a new owner alone can be ignored, or expected', async (t) => {
+  const lower = tree(file('a', 'x'), file('b', 'x', { uid: 5, gid: 6 }), directory('d'), file('m', 'x'))
+  const upper = tree(
+    file('a', 'x', { uid: 1000, gid: 1000 }),
+    file('b', 'x', { uid: 1005, gid: 1006 }),
+    directory('d', { uid: 1000, gid: 1000 }),
+    file('m', 'x', { mode: 0 }),
+  )
+  t.strictSame(listed(await diff(lower, upper)), ['m a', 'm b', 'm d', 'm m'])
+  t.strictSame(listed(await diff(lower, upper, { owner: 'compare' })), ['m a', 'm b', 'm d', 'm m'])
+  t.strictSame(listed(await diff(lower, upper, { owner: 'ignore' })), ['m m'])
+  const owner: OwnerMapping = (uid, gid) => ({ uid: uid + 1000, gid: gid + 1000 })
+  t.strictSame(listed(await diff(lower, upper, { owner })), ['m m'])
+  t.strictSame(listed(await diff(upper, lower, { owner })), ['m a', 'm b', 'm d', 'm m'])
+})
+
+t.test('a link entry that both trees share is still compared as its file', async (t) => {
+  const link = hardlink('b', 'a')
+  const changes = await diff(tree(file('a', 'old'), link), tree(file('a', 'newer'), link))
+  t.strictSame(listed(changes), ['m a', 'm b'])
 })
 
 t.test('links that lead nowhere are refused', async (t) => {

@@ -177,6 +177,38 @@ t.test('times are read to the microsecond, or exactly', async (t) => {
   }
 })
 
+t.test('the time of a file does not depend on those before it', async (t) => {
+  const base = t.testdir({ all: {}, alone: { f: '' } })
+  const [root, alone] = [`${base}/all`, `${base}/alone`]
+  const times = [
+    '20',
+    '20.123456789',
+    '20.999999999',
+    '20.5',
+    '21',
+    '20.000000499',
+    '20.000001501',
+    '20.999999501',
+  ]
+  const expected: string[] = []
+  for (const [index, time] of times.entries()) {
+    for (const [after, name] of [`${index}-a`, `${index}-b`, `${index}-c`].entries()) {
+      const date = after === 0 ? `2023-11-14T22:13:${time}Z` : '2023-11-14T22:13:20.25Z'
+      writeBytes(`${root}/${name}`, '')
+      execFileSync('touch', ['-d', date, `${root}/${name}`])
+      execFileSync('touch', ['-d', date, `${alone}/f`])
+      const { mtime, mtimeNs } = (await fromDirectory(alone)).get('f')!
+      expected.push(`${name} ${mtime}+${mtimeNs}`)
+    }
+  }
+  const tree = await fromDirectory(root)
+  const found = [...tree].filter(({ path }) => path !== '')
+  t.strictSame(
+    found.map(({ path, mtime, mtimeNs }) => `${path} ${mtime}+${mtimeNs}`),
+    expected,
+  )
+})
+
 t.test('sockets are left out and reported (T5)', async (t) => {
   const root = t.testdir({ a: '' })
   // The name of a socket may have no more than 107 bytes: bind it where that is short.

@@ -87,6 +87,27 @@ t.test('what cannot be merged is refused', async (t) => {
   }
 })
 
+t.test('a hard link over the directory that its target is in finds nothing there', async (t) => {
+  const inside = Tree.from([hardlink('d', 'd/f')])
+  t.throws(() => merge(Tree.from([file('d/f')]), inside), { code: 'ERR_LAYER_LINK' })
+  const through = Tree.from([file('b/f'), hardlink('b', 'z/f'), symlink('z', 'b')])
+  t.throws(() => fromLayers([through]), { code: 'ERR_LAYER_LINK' }, 'through a symlink of its own layer')
+  const again = Tree.from([hardlink('d', 'l/f'), file('e/f', 'new')])
+  const lower = Tree.from([file('d/f', 'old'), symlink('l', 'd')])
+  t.throws(() => merge(lower, again), { code: 'ERR_LAYER_LINK' })
+  const waits = Tree.from([hardlink('d', 'l/f'), file('e/f', 'new'), symlink('l', 'e')])
+  t.strictSame(
+    await lines(merge(lower, waits)),
+    ['/d "new"', '/e dir', '/e/f =/d', '/l -> e'],
+    'unless somebody writes it anew',
+  )
+})
+
+t.test('D4: a directory made on the way through a symlink is of the layer that made it', async (t) => {
+  const layer = Tree.from([symlink('a', 'd/c/..'), file('a/x'), marker('d/.wh.c')])
+  t.strictSame(await lines(fromLayers([layer])), ['/a -> d/c/..', '/d dir', '/d/c dir', '/d/x "a/x"'])
+})
+
 t.test('C5: many opaque markers over one large tree cost one walk', async (t) => {
   const count = 3000
   const many = Array.from({ length: count }, (_, index) => index)

@@ -2,7 +2,17 @@ import { createHash } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { bytesSource, type Digest, digestOf } from '@varve/digest'
 import t from 'tap'
-import { createEntry, fromTar, LAYER_MEDIA_TYPES, openLayer, pack, packLayer, Tree } from '../src/index.ts'
+import {
+  createEntry,
+  fromDirectory,
+  fromTar,
+  LAYER_MEDIA_TYPES,
+  openLayer,
+  pack,
+  packLayer,
+  Tree,
+  withPath,
+} from '../src/index.ts'
 import {
   archive,
   collect,
@@ -51,7 +61,7 @@ t.test('the bytes of a layer never change', async (t) => {
   t.equal(layer.descriptor.mediaType, 'application/vnd.oci.image.layer.v1.tar+gzip')
   const tar = gunzipSync(blob)
   t.equal(layer.size, tar.length)
-  t.equal(layer.diffID, digestOf(tar), 'T1')
+  t.equal(layer.diffID, digestOf(tar), 'T1, T2: it is a tar, and the diffID is its digest')
   t.ok(tar.equals(await collect(pack(SAMPLE))))
   if (process.versions.zlib === '1.3.1-e00f703') t.equal(layer.descriptor.digest, GOLDEN_GZIP)
   else t.comment(`the golden blob is of another zlib than ${process.versions.zlib}`)
@@ -70,7 +80,7 @@ t.test('uncompressed layers', async (t) => {
   t.equal(layer.encoder, 'none')
 })
 
-t.test('members come directory first, and whiteouts first in each directory (T35)', async (t) => {
+t.test('T35: members come directory first, and whiteouts first in each directory', async (t) => {
   const tree = Tree.from([
     directory('a'),
     file('a/!'),
@@ -165,18 +175,34 @@ t.test('what cannot be packed is refused', async (t) => {
     ['a content that is short', lying(4, 'ab', 'c'), 'ERR_LAYER_CHANGED'],
     ['a content that is long', lying(4, 'abc', 'de'), 'ERR_LAYER_CHANGED'],
     [
-      'a real file named like a whiteout (T29, D24)',
+      'T29, D24: a real file named like a whiteout',
       Tree.from([file('d/.wh.x', 'real')]),
       'ERR_LAYER_WHITEOUT',
     ],
     ['a directory named like one', Tree.from([directory('.wh.d')]), 'ERR_LAYER_WHITEOUT'],
-    ['an invalid whiteout (T28)', Tree.from([marker('.wh.')]), 'ERR_LAYER_WHITEOUT'],
+    ['T28: an invalid whiteout', Tree.from([marker('.wh.')]), 'ERR_LAYER_WHITEOUT'],
     ['an id that is none', Tree.from([file('f', '', { uid: -1 })]), 'ERR_LAYER_ENTRY'],
   ]
   for (const [why, tree, code] of cases) {
     await t.rejects(collect(pack(tree)), { name: 'LayerError', code }, why)
     await t.rejects(packLayer(tree, { write: () => {} }), { code }, `${why}, as a layer`)
   }
+})
+
+t.test('the digest of each regular file is told when its content has been written', async (t) => {
+  const root = t.testdir({ empty: '', small: 'small', large: 'l'.repeat(2_500_000), dir: { inner: 'inner' } })
+  const onDisk = [...(await fromDirectory(root))].map((entry) => withPath(entry, `disk/${entry.path}`))
+  const tree = Tree.from([...SAMPLE, ...onDisk.filter(({ path }) => path !== 'disk/')])
+  const told = new Map<string, Digest>()
+  const tar = await collect(pack(tree, { onFile: (path, digest) => void told.set(path, digest) }))
+  const expected = new Map<string, Digest>()
+  for (const { path, type, content } of tree) {
+    if (type === 'file' && path !== 'bin/.wh.old')
+      expected.set(path, digestOf(await collect(content?.open() ?? [])))
+  }
+  t.strictSame(told, expected)
+  t.equal(told.size, 9)
+  t.ok(tar.equals(await collect(pack(tree))), 'and the archive is the same')
 })
 
 t.test('a signal ends packing', async (t) => {

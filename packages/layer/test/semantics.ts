@@ -164,7 +164,7 @@ export const SEMANTICS: readonly SemanticCase[] = [
     files: ['/foo-1 "foo-1"', '/foo.d "foo.d"'],
   },
   {
-    id: 'a whiteout of a directory, and new files in it, in both orders',
+    id: 'T32: a whiteout of a directory, and new files in it, in both orders',
     layers: [
       [directory('d'), file('d/x'), directory('e'), file('e/x')],
       [marker('.wh.d'), file('d/new'), file('e/new'), marker('.wh.e')],
@@ -259,7 +259,7 @@ export const SEMANTICS: readonly SemanticCase[] = [
     files: ['/etc dir', '/etc/dnf dir', '/etc/dnf/dnf.conf "etc/dnf/dnf.conf"'],
   },
   {
-    id: 'an entry below a file replaces it by a directory',
+    id: 'T25: an entry below a file replaces it by a directory',
     layers: [[file('a'), symlink('l', 'a')], [file('a/x')], [file('l/y')]],
     files: ['/a dir', '/a/x "a/x"', '/a/y "l/y"', '/l -> a'],
   },

@@ -3,6 +3,9 @@ import t from 'tap'
 import { createEntry, decodeTar, encodeMember, type Entry, type EntryType } from '../src/index.ts'
 import { file } from './archive.ts'
 
+/** Every byte, so also `=`, a newline, NUL, and what is not UTF-8. */
+const ANY_BYTES = Buffer.from(Array.from({ length: 256 }, (_, index) => index))
+
 /** What a decoder has to give for an entry that was encoded: no content, attributes known. */
 function decoded(entry: Entry): Entry {
   return createEntry({ ...entry, content: undefined, xattrs: entry.xattrs ?? new Map() })
@@ -35,7 +38,7 @@ t.test('a simple entry is one ustar block', async (t) => {
   t.match(fields(148, 8), /^[0-7]{6}\0 $/, 'the checksum ends with NUL and space')
 })
 
-t.test('names follow the conventions of layers', async (t) => {
+t.test('T19: names are relative, without ./, and directories end with a slash', async (t) => {
   const name = (entry: Entry): string =>
     Buffer.from(encodeMember(entry)).toString('latin1', 0, 100).split('\0')[0]!
   t.equal(name(createEntry({ path: 'a/b', type: 'directory' })), 'a/b/')
@@ -105,6 +108,42 @@ t.test('a record that grows by counting itself', async (t) => {
   for (let length = 80; length < 110; length++) {
     const entry = createEntry({ path: 'x', type: 'file', pax: new Map([['k', Buffer.alloc(length, 'v')]]) })
     t.strictSame(await roundTrip(entry), decoded(entry), `${length}`)
+  }
+})
+
+t.test('every type and every attribute comes back as it was', async (t) => {
+  const cases: readonly (readonly [why: string, flag: string, fields: Partial<Entry>])[] = [
+    ['T5: a regular file', '0', { type: 'file', size: 3 }],
+    ['T5: a directory', '5', { type: 'directory' }],
+    ['T5: a symlink', '2', { type: 'symlink', linkname: '../x' }],
+    ['T5: a block device', '4', { type: 'block', devMajor: 259, devMinor: 1_048_575 }],
+    ['T5: a character device', '3', { type: 'char', devMajor: 1, devMinor: 3 }],
+    ['T5: a FIFO', '6', { type: 'fifo' }],
+    ['T6: a time before 1970', '0', { type: 'file', mtime: -86_400 * 365 * 100, mtimeNs: 1 }],
+    ['T6: a time after 2038', '0', { type: 'file', mtime: 2 ** 31, mtimeNs: 999_999_999 }],
+    ['T6: a time after 2242', '0', { type: 'file', mtime: 2 ** 40 }],
+    ['T7: owners of 2^31 and beyond', '0', { type: 'file', uid: 2 ** 31, gid: 2 ** 32 - 2 }],
+    ['T8: setuid, setgid and sticky', '0', { type: 'file', mode: 0o7777 }],
+    ['T8: no permission at all', '0', { type: 'file', mode: 0 }],
+    ['T9: attributes of any bytes', '0', { type: 'file', xattrs: new Map([['user.x', ANY_BYTES]]) }],
+    ['T9: an empty attribute', '0', { type: 'file', xattrs: new Map([['user.x', Buffer.of()]]) }],
+    ['T10: a target that is not UTF-8', '2', { type: 'symlink', linkname: 'a\uDCFF\n/../\\ ' }],
+    ['T10: an absolute target', '2', { type: 'symlink', linkname: '/usr/bin/mawk' }],
+    ['T11, T13: a hard link', '1', { type: 'hardlink', linkname: 'other/file' }],
+    [
+      'T18: records that mean nothing here',
+      '0',
+      { type: 'file', pax: new Map([['MSWINDOWS.rawsd', ANY_BYTES]]) },
+    ],
+    ['D23: a name that is not UTF-8', '0', { type: 'file', path: 'a\uDC80/\uDCFF' }],
+    ['a size over 8 GiB', '0', { type: 'file', size: 2 ** 37 }],
+  ]
+  for (const [why, flag, fields] of cases) {
+    const entry = createEntry({ path: 'name', type: 'file', ...fields })
+    const bytes = Buffer.from(encodeMember(entry, { nanoseconds: true }))
+    t.strictSame(await roundTrip(entry), decoded(entry), why)
+    t.equal(bytes.toString('latin1', bytes.length - 512 + 156, bytes.length - 512 + 157), flag, why)
+    t.notOk(bytes.includes('GNU.sparse') || bytes.includes('././@LongLink'), `T12: ${why}: no form of GNU`)
   }
 })
 

@@ -8,6 +8,7 @@ import { type Entry, fromLayers, fromTar, openLayer } from '@varve/layer'
 import { type ContentReader, formatPlatform, type Image, parsePlatform, readImage } from '@varve/oci-manifest'
 import { BuilderError } from '../errors.ts'
 import { type CommandContext, say } from './console.ts'
+import { entryLine, entryObject } from './display/entries.ts'
 import { printable } from './display/lines.ts'
 import { locateImage } from './locate-image.ts'
 import { cacheDirectory } from './options.ts'
@@ -37,16 +38,7 @@ function asObject(image: Image, files: readonly Entry[] | undefined): unknown {
     manifest: manifest.value,
     config: config.value,
     ...(files !== undefined && {
-      files: files.map(({ path, type, mode, uid, gid, size, mtime, linkname }) => ({
-        path,
-        type,
-        mode,
-        uid,
-        gid,
-        size,
-        mtime,
-        ...(linkname !== '' && { linkname }),
-      })),
+      files: files.map(entryObject),
     }),
   }
 }
@@ -69,14 +61,8 @@ function asLines(
     ...Object.entries(value.config ?? {}).map(
       ([name, each]) => `${name.padEnd(9)} ${printable(JSON.stringify(each))}`,
     ),
-    ...(files ?? []).map(fileLine),
+    ...(files ?? []).map(entryLine),
   ]
-}
-
-/** As `ls -l` would show it, numbers for owners. */
-function fileLine({ path, type, mode, uid, gid, size, linkname }: Entry): string {
-  const link = linkname === '' ? '' : ` -> ${printable(linkname)}`
-  return `${type.padEnd(9)} ${mode.toString(8).padStart(4, '0')} ${uid}:${gid} ${size} /${printable(path)}${link}`
 }
 
 /** The root file system; every layer is read in memory-bounded pieces and proven by its diffID. */

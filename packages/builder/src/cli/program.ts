@@ -6,13 +6,16 @@
  * @module
  */
 import { Command, Option } from 'commander'
+import { collect } from './arguments.ts'
 import { VERSION } from '../version.ts'
 import type { BuildFlags } from './build-command.ts'
+import type { DigestFlags } from './digest-command.ts'
 import type { InspectFlags } from './inspect-command.ts'
 import type { PullFlags } from './pull-command.ts'
 import type { PushFlags } from './push-command.ts'
 import type { ServeFlags } from './serve-command.ts'
 import type { CommandContext } from './console.ts'
+import { defineLayer } from './layer/program.ts'
 
 /** Makes the command `varve`. */
 export function createProgram(context: CommandContext): Command {
@@ -25,7 +28,15 @@ export function createProgram(context: CommandContext): Command {
       writeErr: (text) => void context.stderr.write(text),
     })
     .exitOverride()
-  for (const define of [defineBuild, defineInspect, definePush, definePull, defineServe]) {
+  for (const define of [
+    defineBuild,
+    defineInspect,
+    definePush,
+    definePull,
+    defineServe,
+    defineLayer,
+    defineDigest,
+  ]) {
     program.addCommand(define(context).copyInheritedSettings(program))
   }
   return program
@@ -118,7 +129,14 @@ function defineServe(context: CommandContext): Command {
     .action(async (flags: ServeFlags) => (await import('./serve-command.ts')).runServe(context, flags))
 }
 
-/** Collects a repeated option. */
-function collect(value: string, earlier: readonly string[]): string[] {
-  return [...earlier, value]
+function defineDigest(context: CommandContext): Command {
+  return new Command('digest')
+    .description('Print digests of files, or check them')
+    .argument('[files...]', 'standard input by default')
+    .addOption(new Option('--algorithm <name>').choices(['sha256', 'sha512', 'blake3']).default('sha256'))
+    .option('--check', 'read lists of digests, and check the files they name', false)
+    .option('--json', 'print one object for each file', false)
+    .action(async (files: string[], flags: DigestFlags) =>
+      (await import('./digest-command.ts')).runDigest(context, files, flags),
+    )
 }

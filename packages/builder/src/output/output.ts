@@ -3,10 +3,7 @@
  *
  * @module
  */
-import { randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Descriptor, readAll, withSignal } from '@varve/digest'
@@ -16,6 +13,7 @@ import { openLayout } from '@varve/oci-manifest/layout'
 import type { RegistryClient } from '@varve/registry'
 import { BuilderError } from '../errors.ts'
 import { withTag } from '../execute/base-images.ts'
+import { asOutput, writeWholeFile } from './whole-file.ts'
 
 /** One place to write an image to. */
 export type Output =
@@ -70,7 +68,7 @@ async function writeLayout(
   from: ContentReader,
   { signal }: OutputOptions,
 ): Promise<string> {
-  return wrapped(directory, async () => {
+  return asOutput(directory, async () => {
     const layout = await openLayout(directory, { create: true })
     await copyContent(descriptor, from, layout, withSignal(signal))
     if (names.length === 0) await layout.tag(undefined, descriptor, withSignal(signal))
@@ -87,24 +85,16 @@ async function writeArchiveFile(
 ): Promise<string> {
   const roots =
     names.length === 0 ? [{ descriptor }] : names.map((name) => ({ descriptor, name: tagOf(name) }))
-  const bytes = Readable.from(writeArchive(roots, from, withSignal(signal)), { objectMode: false })
+  const bytes = writeArchive(roots, from, withSignal(signal))
   if (file === '-') {
     if (stdout === undefined) throw new TypeError('No stream for the archive was given')
-    await pipeline(bytes, stdout, { end: false })
+    await pipeline(Readable.from(bytes, { objectMode: false }), stdout, { end: false })
     return 'archive on standard output'
   }
-  return wrapped(file, async () => {
-    const path = resolve(file)
-    await mkdir(dirname(path), { recursive: true })
-    const temporary = `${path}.${randomUUID()}.tmp`
-    try {
-      await pipeline(bytes, createWriteStream(temporary, { flags: 'wx' }))
-      await rename(temporary, path)
-    } finally {
-      await rm(temporary, { force: true })
-    }
-    return `archive ${path}`
+  await writeWholeFile(file, async (write) => {
+    for await (const chunk of bytes) await write(chunk)
   })
+  return `archive ${resolve(file)}`
 }
 
 async function push(
@@ -142,22 +132,4 @@ export async function pushImage(
 /** A name's tag, which is how layouts name images among themselves. */
 function tagOf(name: string): string {
   return parseReference(name).tag ?? formatReference(parseReference(name))
-}
-
-async function wrapped(place: string, write: () => Promise<string>): Promise<string> {
-  try {
-    return await write()
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException
-    if (
-      cause instanceof BuilderError ||
-      code === undefined ||
-      !/^(?:E[A-Z]+|ERR_OCI_MANIFEST_LAYOUT)$/.test(code)
-    ) {
-      throw cause
-    }
-    throw new BuilderError('ERR_BUILDER_OUTPUT', `Cannot write ${JSON.stringify(place)}: ${message}`, {
-      cause,
-    })
-  }
 }

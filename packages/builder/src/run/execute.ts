@@ -6,8 +6,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { packLayer, type Tree } from '@varve/layer'
-import { warnOfAttributes } from './attributes.ts'
-import { captureCopy, captureOverlay } from './capture.ts'
+import { attributeWarnings, captureCopy, captureOverlay } from './capture.ts'
 import type { ExecJob, Reply } from './job.ts'
 import { mountOverlay, runTool } from './overlay.ts'
 import { runProcess } from './process.ts'
@@ -16,8 +15,6 @@ import { copyLayer, layerDirectory } from './unpack.ts'
 /** A mounted root file system, and how to read back what changed in it. */
 interface MountedRoot {
   readonly root: string
-  /** Where changed files are. */
-  readonly changed: string
   capture(): Promise<Tree>
 }
 
@@ -32,7 +29,7 @@ export async function execute(job: ExecJob, write: (chunk: Uint8Array) => Promis
     return { ok: false, code: 'ERR_BUILDER_RUN', message, exitCode }
   }
   const layer = await packLayer(await mounted.capture(), { write })
-  return { ok: true, layer, warnings: warnOfAttributes(mounted.changed) }
+  return { ok: true, layer, warnings: attributeWarnings() }
 }
 
 function mountStack({ directory, layers, request }: ExecJob, run: string): MountedRoot {
@@ -42,7 +39,7 @@ function mountStack({ directory, layers, request }: ExecJob, run: string): Mount
   mountOverlay({ directory, lowers: layers, writable: run, target: merged })
   mountOverlay({ directory, lowers: layers, target: lower })
   const views = { upper, lower, merged, epoch: request.epoch }
-  return { root: merged, changed: upper, capture: () => captureOverlay(views) }
+  return { root: merged, capture: () => captureOverlay(views) }
 }
 
 function mountCopy({ directory, layers, request }: ExecJob, run: string): MountedRoot {
@@ -54,5 +51,5 @@ function mountCopy({ directory, layers, request }: ExecJob, run: string): Mounte
   // The sandbox moves the root, so it must be a mount.
   runTool('mount', ['--bind', merged, merged], '/')
   const before = top === undefined ? empty : layerDirectory(directory, top)
-  return { root: merged, changed: merged, capture: () => captureCopy(before, merged, request.epoch) }
+  return { root: merged, capture: () => captureCopy(before, merged, request.epoch) }
 }

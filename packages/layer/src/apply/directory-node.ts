@@ -3,18 +3,35 @@
  *
  * @module
  */
-import { joinLocation, type Location } from '../location.ts'
+import type { Location } from '../location.ts'
+import { joinPath } from '../path.ts'
+import type { Birth } from './birth.ts'
 
 /** Metadata to be set when nothing more is written into the directory. */
 export interface DirectoryAttributes {
-  readonly owner?: { readonly uid: number; readonly gid: number }
+  /** As in the layer, not yet mapped; absent if the owner stays. */
+  readonly uid?: number
+  readonly gid?: number
   readonly mode?: number
   readonly mtime: number
   readonly mtimeNs: number
 }
 
 /** The directory that is made where an archive has none. */
-export const DEFAULT_DIRECTORY = { uid: 0, gid: 0, mode: 0o755, mtime: 0, mtimeNs: 0 } as const
+export const DEFAULT_DIRECTORY: DirectoryAttributes = { uid: 0, gid: 0, mode: 0o755, mtime: 0, mtimeNs: 0 }
+
+/** How a directory is reached; the business of {@link DirectoryHandles} alone. */
+export interface DirectoryHandle {
+  /** What names in it begin with; `undefined` while it is closed. */
+  prefix: Location | undefined
+  /** The open directory, if it is reached by one. */
+  fd: number
+  /** Whether `fd` can do more than name things. */
+  readable: boolean
+  /** Which directory it was when it was closed. */
+  device: number | undefined
+  inode: number | undefined
+}
 
 /**
  * A real directory inside the root, reached without following a symlink. Nodes hang together as the directories do, so
@@ -22,12 +39,23 @@ export const DEFAULT_DIRECTORY = { uid: 0, gid: 0, mode: 0o755, mtime: 0, mtimeN
  */
 export class DirectoryNode {
   readonly parent: DirectoryNode | undefined
-  readonly location: Location
-  /** Whether `location` is an open directory: then its last component is a symlink of `/proc`. */
-  readonly anchored: boolean
+  readonly name: string
+  readonly handle: DirectoryHandle = {
+    prefix: undefined,
+    fd: -1,
+    readable: false,
+    device: undefined,
+    inode: undefined,
+  }
   readonly children: Map<string, DirectoryNode> = new Map()
   /** Names of all else that this layer wrote here. */
   readonly written: Set<string> = new Set()
+  /** What new files in it are like; `undefined` until one was looked at. */
+  birth: Birth | undefined
+  /** This apply made it. */
+  made = false
+  /** It may have extended attributes. */
+  attributed = true
   /** The layer has an entry for it. */
   explicit = false
   /** The layer wrote something at or below it. */
@@ -36,29 +64,35 @@ export class DirectoryNode {
   cleared: boolean
   /** A name was added or removed, which changed its time. */
   disturbed = false
+  /** All of its metadata is as it has to be in the end. */
+  settled = false
+  /** Some of it could not be set, and the report has it. */
+  reported = false
   attributes: DirectoryAttributes
 
   constructor(
     parent: DirectoryNode | undefined,
-    place: { readonly location: Location; readonly anchored: boolean },
+    name: string,
     attributes: DirectoryAttributes,
     cleared: boolean,
   ) {
     this.parent = parent
-    this.location = place.location
-    this.anchored = place.anchored
+    this.name = name
     this.attributes = attributes
     this.cleared = cleared
   }
 
-  /** Where a name in it lies. */
-  at(name: string): Location {
-    return joinLocation(this.location, name)
+  /** Where it lies in the root: no component of it is a symlink. */
+  get path(): string {
+    const names = [this.name]
+    for (let above = this.parent; above !== undefined; above = above.parent) names.push(above.name)
+    // The root has no name.
+    return names.toReversed().slice(1).join('/')
   }
 
-  /** Where it lies itself, for calls that do not follow symlinks. */
-  get self(): Location {
-    return this.anchored ? joinLocation(this.location, '.') : this.location
+  /** {@link DirectoryNode.path} of something in it. */
+  pathOf(name: string): string {
+    return joinPath(this.path, name)
   }
 
   /** Whether it is there because of this layer, and so survives every whiteout. */
@@ -66,9 +100,15 @@ export class DirectoryNode {
     return this.explicit || this.touched
   }
 
+  /** Notes that it is no longer as it has to be in the end. */
+  disturb(): void {
+    this.disturbed = true
+    this.settled = false
+  }
+
   /** Notes that this layer wrote into it. */
   touch(): void {
-    this.disturbed = true
+    this.disturb()
     markTouched(this)
   }
 }

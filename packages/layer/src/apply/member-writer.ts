@@ -3,41 +3,29 @@
  *
  * @module
  */
-import {
-  closeSync,
-  constants,
-  ftruncateSync,
-  linkSync,
-  lstatSync,
-  openSync,
-  symlinkSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
-import { type Entry, NO_XATTRS } from '../entry.ts'
+import { linkSync, lstatSync, symlinkSync } from 'node:fs'
+import type { Entry } from '../entry.ts'
 import { LayerError, quoted, systemCode } from '../errors.ts'
-import { type Location, toLocation } from '../location.ts'
+import { toLocation } from '../location.ts'
 import { baseOf, parentOf } from '../path.ts'
 import type { MemberHandler } from '../tar/body.ts'
 import type { MemberHead } from '../tar/member.ts'
 import { parseWhiteout } from '../whiteout.ts'
 import type { DeviceType, FileSystemAdapter } from './adapter.ts'
+import { birthOf } from './birth.ts'
 import type { DirectoryNode } from './directory-node.ts'
+import { type FileObserver, FileWriter } from './file-writer.ts'
 import type { MetadataWriter } from './metadata.ts'
 import type { RootDirectory } from './root-directory.ts'
 import { clearDirectory, hideName } from './whiteouts.ts'
+import { isImageXattr, type XattrFilter } from '../xattrs/image-xattrs.ts'
+import { XattrWriter } from './xattrs.ts'
 
-/** A new file, and nothing that stands in its place. */
-const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-
-/** The file being written. */
-interface OpenFile {
-  readonly entry: Entry
-  readonly fd: number
-  readonly location: Location
-  position: number
-  /** Which nobody has written yet. */
-  endsInHole: boolean
+/** Options of {@link MemberWriter}. */
+export interface MemberWriterOptions {
+  readonly adapter: FileSystemAdapter
+  readonly xattrFilter?: XattrFilter | undefined
+  readonly onFile?: FileObserver | undefined
 }
 
 /** Writes what a {@link TarParser} finds. */
@@ -46,14 +34,31 @@ export class MemberWriter implements MemberHandler {
   readonly #root: RootDirectory
   readonly #metadata: MetadataWriter
   readonly #adapter: FileSystemAdapter
-  #file: OpenFile | undefined
+  readonly #xattrs: XattrWriter
+  readonly #files: FileWriter
+  /** Counts the times others had a chance to change what holds for the whole process. */
+  #turn = 0
   /** Hard links to what has not come yet. */
   #waiting: Entry[] = []
 
-  constructor(root: RootDirectory, metadata: MetadataWriter, adapter: FileSystemAdapter) {
+  constructor(root: RootDirectory, metadata: MetadataWriter, options: MemberWriterOptions) {
+    const { adapter, xattrFilter = isImageXattr, onFile } = options
     this.#root = root
     this.#metadata = metadata
     this.#adapter = adapter
+    this.#xattrs = new XattrWriter(adapter, xattrFilter, metadata.unsupported, root.handles.descriptors)
+    this.#files = new FileWriter(root, metadata, this.#xattrs, onFile)
+    // Most are written to no more, and need not be opened again if they are finished now.
+    root.handles.onClose = (node, fd) => {
+      if (!needsSettling(node) || !staysWritable(node)) return
+      metadata.setOpenDirectory(fd, node, node.path)
+      node.settled = true
+    }
+  }
+
+  /** To be called after every wait. */
+  resume(): void {
+    this.#turn++
   }
 
   begin({ entry }: MemberHead): boolean {
@@ -66,41 +71,28 @@ export class MemberWriter implements MemberHandler {
   }
 
   data(chunk: Buffer, start: number, end: number): void {
-    const file = this.#file!
     try {
-      for (let at = start; at < end;) {
-        const written = writeSync(file.fd, chunk, at, end - at, file.position)
-        at += written
-        file.position += written
-      }
-      file.endsInHole = false
+      this.#files.data(chunk, start, end)
     } catch (error) {
-      throw failure(file.entry.path, error)
+      throw failure(this.#files.entry!.path, error)
     }
   }
 
   hole(length: number): void {
-    const file = this.#file!
-    file.position += length
-    file.endsInHole = true
+    this.#files.hole(length)
   }
 
   end(): void {
-    const file = this.#file
-    if (file === undefined) return
-    const { entry, fd, location, position, endsInHole } = file
+    const { entry } = this.#files
+    if (entry === undefined) return
     try {
-      if (endsInHole) ftruncateSync(fd, position)
-      const xattrs = entry.xattrs !== undefined && entry.xattrs.size > 0
-      this.#metadata.setFile(fd, entry, xattrs ? () => this.#setXattrs(location, entry) : undefined)
-      closeSync(fd)
-      this.#file = undefined
+      this.#files.end()
     } catch (error) {
       throw failure(entry.path, error)
     }
   }
 
-  /** Makes the links that waited, and sets what was put off for directories. */
+  /** Makes the links that waited, and sets what was put off for directories: they are written to no more. */
   finish(): void {
     while (this.#waiting.length > 0) {
       const before = this.#waiting
@@ -109,26 +101,21 @@ export class MemberWriter implements MemberHandler {
       this.entries -= before.length
       if (this.#waiting.length === before.length) throw linkError(before[0]!, 'is missing')
     }
-    for (const { path, node } of this.#root.deepestFirst()) {
+    this.#xattrs.flush()
+    for (const { path, node } of this.#root.childrenFirst()) {
       try {
-        if (node.explicit || node.disturbed) this.#metadata.setDirectory(node, path)
+        if (needsSettling(node)) this.#metadata.setDirectory(this.#root.handles, node, path)
+        this.#root.handles.release(node)
       } catch (error) {
         throw failure(path, error)
       }
     }
   }
 
-  /** After a failure: leaves no half-written file. */
+  /** After a failure: leaves no half-written file. Does nothing after success. */
   abandon(): void {
-    const file = this.#file
-    if (file === undefined) return
-    this.#file = undefined
-    closeSync(file.fd)
-    try {
-      unlinkSync(file.location)
-    } catch {
-      // The failure that brought us here says more.
-    }
+    this.#files.abandon()
+    this.#xattrs.abandon()
   }
 
   /** Returns whether a body is to follow. */
@@ -148,21 +135,20 @@ export class MemberWriter implements MemberHandler {
     const parent = this.#root.require(parentOf(entry.path))
     const name = baseOf(entry.path)
     switch (entry.type) {
-      case 'file': {
-        const location = parent.at(name)
-        const fd = this.#replace(parent, name, () => openSync(location, CREATE_FLAGS, 0o600))
-        this.#file = { entry, fd, location, position: 0, endsInHole: false }
+      case 'file':
+        this.#replace(parent, name, () =>
+          this.#files.open(parent, name, this.#root.at(parent, name), entry, this.#turn),
+        )
         wrote(parent, name)
         return true
-      }
       case 'directory':
         this.#makeDirectory(parent, name, entry)
         return false
       case 'symlink':
-        this.#replace(parent, name, () => symlinkSync(toLocation(entry.linkname), parent.at(name)))
-        wrote(parent, name)
-        this.#metadata.setLink(parent.at(name), entry)
-        this.#setXattrs(parent.at(name), entry)
+        this.#replace(parent, name, () =>
+          symlinkSync(toLocation(entry.linkname), this.#root.at(parent, name)),
+        )
+        this.#finishNode(parent, name, entry)
         return false
       case 'hardlink':
         if (this.#link(parent, name, entry)) wrote(parent, name)
@@ -195,16 +181,18 @@ export class MemberWriter implements MemberHandler {
 
   /** Gives a directory all the metadata of its entry; what it had of that is gone. */
   #describe(node: DirectoryNode, entry: Entry): void {
-    const { mode, mtime, mtimeNs } = entry
-    const owner = this.#metadata.ownerOf(entry)
-    node.attributes = owner === undefined ? { mode, mtime, mtimeNs } : { owner, mode, mtime, mtimeNs }
+    const { uid, gid, mode, mtime, mtimeNs } = entry
+    node.attributes = { uid, gid, mode, mtime, mtimeNs }
     node.explicit = true
+    node.settled = false
+    const xattrs = this.#xattrs.wanted(entry)
     // A directory made just now has none to be taken away.
-    const none = entry.xattrs === undefined || entry.xattrs.size === 0
-    if (none && node.cleared) return
-    if (this.#adapter.setXattrs(node.self, entry.xattrs ?? NO_XATTRS) === 'unsupported') {
-      this.#metadata.unsupported.push({ path: entry.path, attribute: 'xattrs' })
-    }
+    const replace = node.attributed
+    if (xattrs.size === 0 && !replace) return
+    // Those it has by an earlier entry must be there to be taken away.
+    if (replace) this.#xattrs.flush()
+    node.attributed = true
+    this.#xattrs.set(entry.path, xattrs, { location: this.#root.handles.self(node), replace })
   }
 
   #link(parent: DirectoryNode, name: string, entry: Entry): boolean {
@@ -214,14 +202,16 @@ export class MemberWriter implements MemberHandler {
       throw linkError(entry, 'is a directory')
     }
     if (targetParent === undefined) return false
-    const target = targetParent.at(targetName)
-    const stats = lstatSync(target, { throwIfNoEntry: false })
-    if (stats === undefined) return false
-    if (stats.isDirectory()) throw linkError(entry, 'is a directory')
+    // What this layer wrote is there, and no directory.
+    if (!targetParent.written.has(targetName)) {
+      const stats = lstatSync(this.#root.at(targetParent, targetName), { throwIfNoEntry: false })
+      if (stats === undefined) return false
+      if (stats.isDirectory()) throw linkError(entry, 'is a directory')
+    }
     // A file that names itself is there already.
     if (targetParent === parent && targetName === name) return true
     try {
-      this.#replace(parent, name, () => linkSync(target, parent.at(name)))
+      this.#replace(parent, name, () => this.#makeLink(targetParent, targetName, parent, name))
     } catch (error) {
       // It was in the directory that the link replaced.
       if (systemCode(error) === 'ENOENT') return false
@@ -234,13 +224,13 @@ export class MemberWriter implements MemberHandler {
   #makeDevice(parent: DirectoryNode, name: string, entry: Entry, type: DeviceType): void {
     this.#root.remove(parent, name)
     const { devMajor, devMinor, mode } = entry
-    if (this.#adapter.makeDevice(parent.at(name), type, devMajor, devMinor, mode) === 'unsupported') {
+    if (
+      this.#adapter.makeDevice(this.#root.at(parent, name), type, devMajor, devMinor, mode) === 'unsupported'
+    ) {
       this.#metadata.unsupported.push({ path: entry.path, attribute: 'device' })
       return
     }
-    wrote(parent, name)
-    this.#metadata.setLink(parent.at(name), entry)
-    this.#setXattrs(parent.at(name), entry)
+    this.#finishNode(parent, name, entry)
   }
 
   /** Creates, and if something is in the way removes that and creates again. */
@@ -254,12 +244,30 @@ export class MemberWriter implements MemberHandler {
     return create()
   }
 
-  #setXattrs(location: Location, entry: Entry): void {
-    if (entry.xattrs === undefined || entry.xattrs.size === 0) return
-    if (this.#adapter.setXattrs(location, entry.xattrs) === 'unsupported') {
-      this.#metadata.unsupported.push({ path: entry.path, attribute: 'xattrs' })
-    }
+  #makeLink(targetParent: DirectoryNode, targetName: string, parent: DirectoryNode, name: string): void {
+    const target = this.#root.at(targetParent, targetName)
+    linkSync(target, this.#root.at(parent, name))
   }
+
+  /** Sets all of a new symlink, device or FIFO. */
+  #finishNode(parent: DirectoryNode, name: string, entry: Entry): void {
+    wrote(parent, name)
+    const location = this.#root.at(parent, name)
+    parent.birth ??= birthOf(lstatSync(location), -1, 0)
+    this.#metadata.setLink(location, entry, parent.birth)
+    const xattrs = this.#xattrs.wanted(entry)
+    if (xattrs.size > 0) this.#xattrs.set(entry.path, xattrs, { location })
+  }
+}
+
+/** Whether its metadata is still to be set. */
+function needsSettling(node: DirectoryNode): boolean {
+  return (node.explicit || node.disturbed) && !node.settled
+}
+
+/** Whether we can write to it when it has its final mode; its owner is changed by root only. */
+function staysWritable({ attributes: { mode = 0o700 } }: DirectoryNode): boolean {
+  return (mode & 0o700) === 0o700 || process.geteuid?.() === 0
 }
 
 function wrote(parent: DirectoryNode, name: string): void {

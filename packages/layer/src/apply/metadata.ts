@@ -15,13 +15,18 @@ import {
 } from 'node:fs'
 import type { Owner } from '../directory.ts'
 import type { Entry } from '../entry.ts'
-import { systemCode } from '../errors.ts'
+import { LayerError, systemCode } from '../errors.ts'
 import type { Location } from '../location.ts'
+import { type Birth, hasMode, hasOwner } from './birth.ts'
 import type { DirectoryNode } from './directory-node.ts'
+import type { DirectoryHandles } from './handles.ts'
+import type { OwnerRule } from './owners.ts'
 import type { UnsupportedAttribute } from './report.ts'
 
-/** Which owners files get: those in the layer, those of the process, or mapped ones. */
-export type OwnerRule = 'keep' | 'ignore' | ((uid: number, gid: number) => Owner)
+export type { OwnerRule } from './owners.ts'
+
+/** Of a chown: not permitted, or an id that the user namespace or the file system does not have. */
+const OWNER_REFUSALS: ReadonlySet<string | undefined> = new Set(['EPERM', 'EINVAL', 'ENOTSUP', 'ENOSYS'])
 
 /** Sets metadata, and remembers what could not be set. */
 export class MetadataWriter {
@@ -33,52 +38,83 @@ export class MetadataWriter {
   }
 
   /** The owner a file is to get; `undefined` to leave it. */
-  ownerOf({ uid, gid }: Owner): Owner | undefined {
+  ownerOf({ path, uid, gid }: Owner & { readonly path: string }): Owner | undefined {
     if (this.#owner === 'ignore') return undefined
-    return this.#owner === 'keep' ? { uid, gid } : this.#owner(uid, gid)
+    if (this.#owner === 'keep') return { uid, gid }
+    try {
+      const owner = this.#owner(uid, gid)
+      if (owner === undefined) this.unsupported.push({ path, attribute: 'owner' })
+      return owner
+    } catch (error) {
+      if (!(error instanceof LayerError)) throw error
+      throw new LayerError(error.code, error.message, { path, cause: error })
+    }
   }
 
-  /** Sets all of an open file; the owner first, since changing it clears setuid. */
-  setFile(fd: number, entry: Entry, setXattrs: (() => void) | undefined): void {
+  /** Sets the owner of a new open file: before mode and attributes, since changing it clears setuid and capabilities. */
+  setFileOwner(fd: number, entry: Entry, birth: Birth | undefined): void {
     const owner = this.ownerOf(entry)
-    if (owner !== undefined) this.#chown(entry.path, () => fchownSync(fd, owner.uid, owner.gid))
-    if (setXattrs !== undefined) {
-      // Some systems want write permission for setting attributes.
-      fchmodSync(fd, entry.mode | 0o200)
-      setXattrs()
-    }
-    fchmodSync(fd, entry.mode)
+    if (owner === undefined || hasOwner(birth, owner)) return
+    this.#chown(entry.path, () => fchownSync(fd, owner.uid, owner.gid))
+  }
+
+  /** Lets whoever owns an open file write to it by name, until its mode is set. */
+  setWritable(fd: number, { mode }: Entry): void {
+    fchmodSync(fd, mode | 0o200)
+  }
+
+  /** Sets mode and time of an open file; nothing may change it after that. */
+  setFileMode(fd: number, entry: Entry, birth: Birth | undefined): void {
+    if (!hasMode(birth, entry.mode)) fchmodSync(fd, entry.mode)
     const time = this.#seconds(entry.path, entry)
     futimesSync(fd, time, time)
   }
 
   /** Sets owner and time of what cannot be opened: symlinks, devices, FIFOs. */
-  setLink(location: Location, entry: Entry): void {
+  setLink(location: Location, entry: Entry, birth: Birth | undefined): void {
     const owner = this.ownerOf(entry)
-    if (owner !== undefined) this.#chown(entry.path, () => lchownSync(location, owner.uid, owner.gid))
+    if (owner !== undefined && !hasOwner(birth, owner)) {
+      this.#chown(entry.path, () => lchownSync(location, owner.uid, owner.gid))
+    }
     const time = this.#seconds(entry.path, entry)
     lutimesSync(location, time, time)
   }
 
   /** Sets what was put off for a directory. */
-  setDirectory(node: DirectoryNode, path: string): void {
-    const { owner, mode } = node.attributes
-    const fd = openSync(node.self, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  setDirectory(handles: DirectoryHandles, node: DirectoryNode, path: string): void {
+    const held = handles.descriptor(node)
+    if (held !== undefined) return this.setOpenDirectory(held, node, path)
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+    const fd = openSync(handles.self(node), flags)
     try {
-      if (owner !== undefined) this.#chown(path, () => fchownSync(fd, owner.uid, owner.gid))
-      if (mode !== undefined) fchmodSync(fd, mode)
-      const time = this.#seconds(path, node.attributes)
-      futimesSync(fd, time, time)
+      this.setOpenDirectory(fd, node, path)
     } finally {
       closeSync(fd)
     }
+  }
+
+  /** The same for one that is open. */
+  setOpenDirectory(fd: number, node: DirectoryNode, path: string): void {
+    const { uid, gid, mode } = node.attributes
+    const before = this.unsupported.length
+    const owner = uid === undefined || gid === undefined ? undefined : this.ownerOf({ path, uid, gid })
+    const birth = node.made ? node.parent?.birth : undefined
+    if (owner !== undefined && !hasOwner(birth, owner)) {
+      this.#chown(path, () => fchownSync(fd, owner.uid, owner.gid))
+    }
+    if (mode !== undefined) fchmodSync(fd, mode)
+    const time = this.#seconds(path, node.attributes)
+    futimesSync(fd, time, time)
+    // A directory that is written to again is set again, and reported once.
+    if (node.reported) this.unsupported.length = before
+    else node.reported = this.unsupported.length > before
   }
 
   #chown(path: string, change: () => void): void {
     try {
       change()
     } catch (error) {
-      if (systemCode(error) !== 'EPERM') throw error
+      if (!OWNER_REFUSALS.has(systemCode(error))) throw error
       this.unsupported.push({ path, attribute: 'owner' })
     }
   }

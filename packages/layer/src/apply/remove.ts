@@ -3,68 +3,66 @@
  *
  * @module
  */
-import { chmodSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { lstatSync, readdirSync, rmdirSync, type Stats, unlinkSync } from 'node:fs'
 import { systemCode } from '../errors.ts'
-import { type Anchor, isLongLocation, joinLocation, type Location, openAnchor } from '../location.ts'
+import type { Location } from '../location.ts'
 import { decodePath } from '../path.ts'
+import { DEFAULT_DIRECTORY, DirectoryNode } from './directory-node.ts'
+import type { DirectoryHandles } from './handles.ts'
 
 /** Names in a directory, exactly. */
 export function listNames(location: Location): string[] {
   return readdirSync(location, 'latin1').map((name) => decodePath(Buffer.from(name, 'latin1')))
 }
 
-/** Removes a file, or a directory with all that is in it; `false` if there is nothing. Never follows a symlink. */
-export function removeTree(location: Location): boolean {
-  const stats = lstatSync(location, { throwIfNoEntry: false })
+/**
+ * Removes a name in a directory, with all that is below it if it is a directory; `false` if there is nothing. Never
+ * follows a symlink.
+ */
+export function removeName(handles: DirectoryHandles, parent: DirectoryNode, name: string): boolean {
+  const stats = lstatSync(handles.at(parent, name), { throwIfNoEntry: false })
   if (stats === undefined) return false
-  if (stats.isDirectory()) removeDirectory(location)
-  else unlinkSync(location)
+  if (stats.isDirectory()) removeDirectory(handles, parent, name, stats)
+  else unlinkSync(handles.at(parent, name))
   return true
 }
 
 interface Frame {
-  readonly location: Location
+  readonly node: DirectoryNode
   readonly names: string[]
-  readonly anchor: Anchor | undefined
-  /** Removed when it is empty: its name, not the anchor. */
-  readonly self: Location
 }
 
 /** Without recursion, since the depth is not ours to choose. */
-function removeDirectory(top: Location): void {
-  const frames: Frame[] = []
-  const enter = (self: Location): void => {
-    const anchor = isLongLocation(self) ? openAnchor(self) : undefined
-    const location = anchor?.location ?? self
-    frames.push({ location, names: listForRemoval(location), anchor, self })
-  }
+function removeDirectory(handles: DirectoryHandles, parent: DirectoryNode, name: string, stats: Stats): void {
+  const frames: Frame[] = [enter(handles, parent, name, stats)]
   try {
-    enter(top)
     for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
-      const name = frame.names.pop()
-      if (name === undefined) {
-        frame.anchor?.close()
+      const { node, names } = frame
+      const next = names.pop()
+      if (next === undefined) {
+        handles.release(node)
         frames.pop()
-        rmdirSync(frame.self)
+        rmdirSync(handles.at(node.parent!, node.name))
         continue
       }
-      const location = joinLocation(frame.location, name)
-      if (lstatSync(location).isDirectory()) enter(location)
-      else unlinkSync(location)
+      const found = lstatSync(handles.at(node, next))
+      if (found.isDirectory()) frames.push(enter(handles, node, next, found))
+      else unlinkSync(handles.at(node, next))
     }
   } finally {
-    for (const { anchor } of frames) anchor?.close()
+    for (const { node } of frames) handles.release(node)
   }
 }
 
 /** A directory of ours may lack the permissions its removal needs; root does not ask for any. */
-function listForRemoval(location: Location): string[] {
-  if (process.geteuid?.() !== 0) {
+function enter(handles: DirectoryHandles, parent: DirectoryNode, name: string, { mode }: Stats): Frame {
+  const node = new DirectoryNode(parent, name, DEFAULT_DIRECTORY, false)
+  if (process.geteuid?.() !== 0 && (mode & 0o700) !== 0o700) {
     try {
-      chmodSync(location, 0o700)
+      handles.unlock(node, 0o700)
     } catch (error) {
       if (systemCode(error) !== 'EPERM') throw error
     }
   }
-  return listNames(location)
+  return { node, names: listNames(handles.prefix(node)) }
 }

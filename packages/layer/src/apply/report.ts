@@ -10,6 +10,8 @@ export interface UnsupportedAttribute {
   readonly path: string
   /** `mtime`: it is before 1970, and was set to 1970. `device`: the whole file is missing. */
   readonly attribute: 'xattrs' | 'device' | 'owner' | 'mtime'
+  /** The extended attributes that were not set, where the adapter says which. */
+  readonly names?: readonly string[]
 }
 
 /** The outcome of {@link apply}. */

@@ -9,12 +9,12 @@
  */
 import { chmodSync, lstatSync, mkdirSync, readlinkSync, type Stats } from 'node:fs'
 import { LayerError, quoted } from '../errors.ts'
-import { type Anchor, isLongLocation, type Location, openAnchor } from '../location.ts'
+import type { Location } from '../location.ts'
 import { loopError, MAX_SYMLINKS } from '../merge/file-system.ts'
 import { decodePath, joinPath } from '../path.ts'
 import { DEFAULT_DIRECTORY, type DirectoryAttributes, DirectoryNode } from './directory-node.ts'
-import type { MetadataWriter } from './metadata.ts'
-import { listNames, removeTree } from './remove.ts'
+import { DirectoryHandles, type HandleOptions } from './handles.ts'
+import { listNames, removeName } from './remove.ts'
 
 /** Mode of a directory while it is written to. */
 const OPEN_MODE = 0o700
@@ -22,31 +22,36 @@ const OPEN_MODE = 0o700
 /** The root and what is known below it. Close it in the end. */
 export class RootDirectory {
   readonly root: DirectoryNode
+  readonly handles: DirectoryHandles
   /** Called when something that is no directory has to become one. */
   onReplace: (path: string) => void = () => {}
-  readonly #metadata: MetadataWriter
-  readonly #anchors: Anchor[] = []
   /** Members of one directory come one after the other. */
   #lastPath: string | undefined
   #lastNode: DirectoryNode | undefined
 
-  constructor(location: Location, metadata: MetadataWriter) {
+  constructor(location: Location, options: HandleOptions = {}) {
     const stats = lstatSync(location)
     if (!stats.isDirectory()) {
       throw new LayerError('ERR_LAYER_READ', `Not a directory: ${quoted(String(location))}`, { path: '' })
     }
-    this.#metadata = metadata
-    const place = { location, anchored: false }
-    this.root = new DirectoryNode(
-      undefined,
-      place,
-      this.#open(location, stats),
-      listNames(location).length === 0,
-    )
+    this.root = new DirectoryNode(undefined, '', attributesOf(stats), false)
+    if (needsUnlock(stats)) chmodSync(location, (stats.mode & 0o7777) | OPEN_MODE)
+    this.handles = new DirectoryHandles(this.root, location, options)
+    this.root.cleared = this.list(this.root).length === 0
   }
 
   close(): void {
-    for (const anchor of this.#anchors) anchor.close()
+    this.handles.close()
+  }
+
+  /** Where a name in a directory lies. Good until another one is asked for. */
+  at(node: DirectoryNode, name: string): Location {
+    return this.handles.at(node, name)
+  }
+
+  /** Names in a directory. */
+  list(node: DirectoryNode): string[] {
+    return listNames(this.handles.prefix(node))
   }
 
   /** The directory at a path, or `undefined`; nothing is made. */
@@ -67,47 +72,47 @@ export class RootDirectory {
   child(parent: DirectoryNode, name: string): DirectoryNode | undefined {
     const known = parent.children.get(name)
     if (known !== undefined) return known
-    const location = parent.at(name)
-    const stats = lstatSync(location, { throwIfNoEntry: false })
+    const stats = lstatSync(this.at(parent, name), { throwIfNoEntry: false })
     return stats?.isDirectory() === true ? this.#adopt(parent, name, stats) : undefined
   }
 
   /** Makes a directory where nothing is. Mode, owner and time are those of a missing parent until something else is said. */
   make(parent: DirectoryNode, name: string): DirectoryNode {
-    const location = parent.at(name)
-    mkdirSync(location, OPEN_MODE)
-    parent.disturbed = true
-    const node = this.#add(parent, name, this.defaultAttributes(), true)
+    mkdirSync(this.at(parent, name), OPEN_MODE)
+    parent.disturb()
+    const node = this.#add(parent, name, DEFAULT_DIRECTORY, true)
+    node.made = true
+    node.attributed = false
     // It has to get its mode even if nothing comes to be in it.
-    node.disturbed = true
+    node.disturb()
     return node
   }
 
   /** Removes a name with all that is below it, and what was known of it; `false` if there was nothing. */
   remove(parent: DirectoryNode, name: string): boolean {
     this.#lastPath = undefined
+    const known = parent.children.get(name)
+    if (known !== undefined) this.handles.release(known)
     parent.children.delete(name)
     parent.written.delete(name)
-    const removed = removeTree(parent.at(name))
-    if (removed) parent.disturbed = true
+    const removed = removeName(this.handles, parent, name)
+    if (removed) parent.disturb()
     return removed
   }
 
-  /** What a directory gets that nobody describes. */
-  defaultAttributes(): DirectoryAttributes {
-    const { mode, mtime, mtimeNs } = DEFAULT_DIRECTORY
-    const owner = this.#metadata.ownerOf(DEFAULT_DIRECTORY)
-    return owner === undefined ? { mode, mtime, mtimeNs } : { owner, mode, mtime, mtimeNs }
-  }
-
-  /** Every known directory with its path, deepest first. */
-  deepestFirst(): { readonly path: string; readonly node: DirectoryNode }[] {
-    const found = [{ path: '', node: this.root }]
-    // The list grows while it is walked: parents before children.
-    for (const { path, node } of found) {
-      for (const [name, child] of node.children) found.push({ path: joinPath(path, name), node: child })
+  /** Every known directory with its path, each after all that are in it, so that few have to be opened again. */
+  *childrenFirst(): Generator<{ readonly path: string; readonly node: DirectoryNode }, void, void> {
+    const frames = [{ path: '', node: this.root, children: this.root.children.entries() }]
+    for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+      const next = frame.children.next()
+      if (next.done === true) {
+        frames.pop()
+        yield frame
+      } else {
+        const [name, node] = next.value
+        frames.push({ path: joinPath(frame.path, name), node, children: node.children.entries() })
+      }
     }
-    return found.toReversed()
   }
 
   #resolve(path: string, create: boolean): DirectoryNode | undefined {
@@ -127,10 +132,10 @@ export class RootDirectory {
       }
       // What this layer made is known: a name not in it does not exist.
       const fresh = here.cleared && !here.written.has(name)
-      const stats = fresh ? undefined : lstatSync(here.at(name), { throwIfNoEntry: false })
+      const stats = fresh ? undefined : lstatSync(this.at(here, name), { throwIfNoEntry: false })
       if (stats?.isDirectory() === true) here = this.#adopt(here, name, stats)
       else if (stats?.isSymbolicLink() === true) {
-        const target = decodePath(readlinkSync(here.at(name), 'buffer'))
+        const target = decodePath(readlinkSync(this.at(here, name), 'buffer'))
         if (++hops > MAX_SYMLINKS) throw loopError(path)
         if (target.startsWith('/')) here = this.root
         todo.push(...target.split('/').toReversed())
@@ -146,9 +151,11 @@ export class RootDirectory {
     return here
   }
 
-  /** Takes up a directory that was there before. */
+  /** Takes up a directory that was there before, and makes sure that we can write into it. */
   #adopt(parent: DirectoryNode, name: string, stats: Stats): DirectoryNode {
-    return this.#add(parent, name, this.#open(parent.at(name), stats), parent.cleared)
+    const node = this.#add(parent, name, attributesOf(stats), parent.cleared)
+    if (needsUnlock(stats)) this.handles.unlock(node, (stats.mode & 0o7777) | OPEN_MODE)
+    return node
   }
 
   #add(
@@ -157,28 +164,21 @@ export class RootDirectory {
     attributes: DirectoryAttributes,
     cleared: boolean,
   ): DirectoryNode {
-    const location = parent.at(name)
-    const anchor = isLongLocation(location) ? openAnchor(location) : undefined
-    if (anchor !== undefined) this.#anchors.push(anchor)
-    const place = { location: anchor?.location ?? location, anchored: anchor !== undefined }
-    const node = new DirectoryNode(parent, place, attributes, cleared)
+    const node = new DirectoryNode(parent, name, attributes, cleared)
     parent.children.set(name, node)
     return node
   }
-
-  /** Makes sure that we can write into a directory; returns what it has to be like again. */
-  #open(location: Location, stats: Stats): DirectoryAttributes {
-    const time = timeOf(stats)
-    const euid = process.geteuid?.() ?? 0
-    if (euid === 0 || stats.uid !== euid || (stats.mode & OPEN_MODE) === OPEN_MODE) return time
-    const mode = stats.mode & 0o7777
-    chmodSync(location, mode | OPEN_MODE)
-    return { ...time, mode }
-  }
 }
 
-/** Rounded to the microseconds Node can set. */
-function timeOf({ mtimeMs }: Stats): DirectoryAttributes {
-  const mtime = Math.floor(mtimeMs / 1000)
-  return { mtime, mtimeNs: Math.min(999_999, Math.round((mtimeMs - mtime * 1000) * 1000)) * 1000 }
+/** Whether a directory of ours does not let us write into it; root is always let. */
+function needsUnlock({ uid, mode }: Stats): boolean {
+  const euid = process.geteuid?.() ?? 0
+  return euid !== 0 && uid === euid && (mode & OPEN_MODE) !== OPEN_MODE
+}
+
+/** What a directory that is there has to be like again in the end; the time as exactly as Node can set it. */
+function attributesOf(stats: Stats): DirectoryAttributes {
+  const mtime = Math.floor(stats.mtimeMs / 1000)
+  const mtimeNs = Math.min(999_999, Math.round((stats.mtimeMs - mtime * 1000) * 1000)) * 1000
+  return needsUnlock(stats) ? { mtime, mtimeNs, mode: stats.mode & 0o7777 } : { mtime, mtimeNs }
 }

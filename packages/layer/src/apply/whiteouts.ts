@@ -6,8 +6,7 @@
  *
  * @module
  */
-import type { DirectoryNode } from './directory-node.ts'
-import { listNames } from './remove.ts'
+import { DEFAULT_DIRECTORY, type DirectoryNode } from './directory-node.ts'
 import type { RootDirectory } from './root-directory.ts'
 
 /** Removes a name, except for what this layer wrote at or below it. */
@@ -15,7 +14,7 @@ export function hideName(root: RootDirectory, parent: DirectoryNode, name: strin
   if (parent.written.has(name)) return
   const child = parent.children.get(name)
   if (child?.isOurs === true) {
-    forget(root, child)
+    forget(child)
     clearDirectory(root, child)
   } else if (!parent.cleared) root.remove(parent, name)
 }
@@ -30,11 +29,11 @@ export function clearDirectory(root: RootDirectory, directory: DirectoryNode): v
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     if (node.cleared) continue
     node.cleared = true
-    for (const name of listNames(node.location)) {
+    for (const name of root.list(node)) {
       if (node.written.has(name)) continue
       const child = node.children.get(name)
       if (child?.isOurs === true) {
-        forget(root, child)
+        forget(child)
         stack.push(child)
       } else root.remove(node, name)
     }
@@ -42,8 +41,8 @@ export function clearDirectory(root: RootDirectory, directory: DirectoryNode): v
 }
 
 /** A directory that was hidden, and is here only for what this layer put in it, has no metadata left. */
-function forget(root: RootDirectory, node: DirectoryNode): void {
+function forget(node: DirectoryNode): void {
   if (node.explicit) return
-  node.attributes = root.defaultAttributes()
-  node.disturbed = true
+  node.attributes = DEFAULT_DIRECTORY
+  node.disturb()
 }

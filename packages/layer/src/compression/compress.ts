@@ -3,63 +3,53 @@
  *
  * @module
  */
-import { LayerError } from '../errors.ts'
 import { rechunk } from './chunks.ts'
-import { DEFAULT_LEVEL, gzipEncoder, gzipMembers, type GzipMembersOptions, MEMBER_SIZE } from './gzip.ts'
+import { createEncoder, type EncoderOptions } from './encoder.ts'
 
-/** Algorithms this package writes. */
-export type CompressionAlgorithm = 'gzip' | 'none'
+export type { CompressionAlgorithm, EncoderOptions } from './encoder.ts'
 
 /** Options of {@link compress}. */
-export interface CompressOptions {
-  readonly algorithm: CompressionAlgorithm
-  /** 0 (stored) to 9 (smallest). Default 6. */
-  readonly level?: number
-  /** How many pieces are compressed at a time; no influence on the bytes. Default 4. */
-  readonly inFlight?: number
-  readonly signal?: AbortSignal
+export interface CompressOptions extends EncoderOptions {
+  /** How many pieces are compressed at a time; no influence on the bytes. Default 4 for gzip, 2 for zstd. */
+  readonly inFlight?: number | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Compresses a stream. The bytes depend on the input, the algorithm, the level and the zlib of the runtime (see
- * {@link encoderName}), not on how the input is cut or how many pieces are compressed at a time.
+ * Compresses a stream. The bytes depend on the input and on what {@link encoderName} names, not on how the input is cut
+ * or how many pieces are compressed at a time.
  *
- * gzip headers have no time, XFL 0 and OS 255 ("unknown"), wherever they are made.
+ * gzip headers have no time, XFL 0 and OS 255 ("unknown"), wherever they are made. No zstd frame needs a window of more
+ * than 8 MiB.
+ *
+ * @throws {LayerError} `ERR_LAYER_UNSUPPORTED` for an algorithm, encoder or level that is not to be had here
+ * @throws {TypeError} for a level that the algorithm does not have
  */
 export async function* compress(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: CompressOptions,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const { algorithm, signal, inFlight } = options
-  const level = checkLevel(options.level)
+  const { signal } = options
+  const encoder = createEncoder(options)
   signal?.throwIfAborted()
-  if (algorithm === 'none') {
+  if (encoder === undefined) {
     yield* chunks
     return
   }
-  checkAlgorithm(algorithm)
-  const gzip: GzipMembersOptions =
-    inFlight === undefined ? { level } : { level, inFlight: Math.max(1, inFlight) }
-  for await (const chunk of gzipMembers(rechunk(chunks, MEMBER_SIZE), gzip)) {
+  const pieces = rechunk(chunks, encoder.pieceSize)
+  const inFlight = options.inFlight ?? encoder.inFlight
+  for await (const chunk of encoder.encode(pieces, { inFlight })) {
     signal?.throwIfAborted()
     yield chunk
   }
 }
 
-/** Names everything the compressed bytes depend on beside the input: equal names, equal bytes. */
-export function encoderName(algorithm: CompressionAlgorithm, level: number = DEFAULT_LEVEL): string {
-  return algorithm === 'none' ? 'none' : gzipEncoder(level)
-}
-
-/** Checks a level, and fills in the default. */
-export function checkLevel(level: number = DEFAULT_LEVEL): number {
-  if (!Number.isInteger(level) || level < 0 || level > 9)
-    throw new TypeError(`A gzip level is 0 to 9, not ${level}`)
-  return level
-}
-
-function checkAlgorithm(algorithm: string): void {
-  if (algorithm !== 'gzip') {
-    throw new LayerError('ERR_LAYER_UNSUPPORTED', `Cannot compress with ${JSON.stringify(algorithm)}`)
-  }
+/**
+ * Names everything the compressed bytes depend on beside the input: equal names, equal bytes. So it belongs into every
+ * key by which they are cached.
+ *
+ * @throws as {@link compress}
+ */
+export function encoderName(options: EncoderOptions): string {
+  return createEncoder(options)?.name ?? 'none'
 }

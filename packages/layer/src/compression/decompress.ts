@@ -21,10 +21,11 @@ export interface DecompressOptions {
  * Decompresses a stream; yielded chunks belong to the reader.
  *
  * gzip may have several members and zero padding after them; anything else there is an error, as is a stream that ends
- * early.
+ * early. zstd may have several frames, skippable ones among them, and nothing after them; windows are limited to 128 MiB,
+ * and to 8 MiB where `node:zlib` has no zstd (before Node 22.15).
  *
- * @throws {LayerError} `ERR_LAYER_COMPRESSION` if it is damaged; `ERR_LAYER_LIMIT` if it unfolds beyond the limits;
- *   `ERR_LAYER_UNSUPPORTED` for zstd where `node:zlib` has none (before Node 22.15).
+ * @throws {LayerError} `ERR_LAYER_COMPRESSION` if it is damaged; `ERR_LAYER_LIMIT` if it unfolds beyond the limits or a
+ *   zstd frame needs too large a window (`window`); `ERR_LAYER_UNSUPPORTED` for a zstd frame that needs a dictionary
  */
 export async function* decompress(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,

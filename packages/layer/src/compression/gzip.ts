@@ -7,80 +7,60 @@
  * @module
  */
 import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
+import { crc32, gzip } from 'node:zlib'
+import { deflatePortable } from './fflate.ts'
+
+/** Who compresses: the `node:zlib` of the runtime, or a pinned encoder whose bytes are the same on every runtime. */
+export type EncoderChoice = 'native' | 'portable'
 
 /** Uncompressed bytes of each member but the last. A change of it changes every compressed digest. */
 export const MEMBER_SIZE: number = 1024 * 1024
 
-/** zlib's own default. */
-export const DEFAULT_LEVEL = 6
+/** RFC 1952 §2.3.1: deflate, no flags, no time; XFL and OS, which zlib sets by level and platform, tell nothing. */
+const HEADER: Uint8Array = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255)
 
-/** As many as libuv's pool has threads by default: more would only wait, and hold memory. */
-const IN_FLIGHT = 4
-
-/** RFC 1952 §2.3.1: XFL and OS, which zlib sets by level and platform. */
-const XFL_AT = 8
-const OS_AT = 9
-const OS_UNKNOWN = 255
+const TRAILER_BYTES = 8
 
 const gzipAsync = promisify(gzip)
 
-/** Options of {@link gzipMembers}. */
-export interface GzipMembersOptions {
+/** How {@link gzipMember} compresses. */
+export interface GzipOptions {
+  /** 0 (stored) to 9 (smallest). */
   readonly level: number
-  /** Members compressed at a time; the bytes are the same for any number. */
-  readonly inFlight?: number
-  /** Told when the bytes of a chunk have been used. */
-  readonly release?: (chunk: Uint8Array) => void
+  /** Default `native`. */
+  readonly encoder?: EncoderChoice | undefined
 }
 
-/**
- * Compresses chunks, each into one member: all but the last must be {@link MEMBER_SIZE} long. No chunk at all gives one
- * empty member, since a gzip file has at least one.
- */
-export async function* gzipMembers(
-  chunks: AsyncIterable<Uint8Array>,
-  options: GzipMembersOptions,
-): AsyncGenerator<Uint8Array, void, void> {
-  const { level, inFlight = IN_FLIGHT, release } = options
-  const queue: Promise<Uint8Array>[] = []
-  let count = 0
-  try {
-    for await (const chunk of chunks) {
-      count++
-      const member = gzipMember(chunk, level, release)
-      // It is awaited in its turn; until then a failure is not unhandled.
-      member.catch(() => {})
-      queue.push(member)
-      if (queue.length >= inFlight) yield await queue.shift()!
-    }
-    if (count === 0) queue.push(gzipMember(new Uint8Array(), level, undefined))
-    while (queue.length > 0) yield await queue.shift()!
-  } finally {
-    // The pool still reads the chunks of members that nobody will get.
-    await Promise.allSettled(queue)
+/** Compresses some bytes into one whole member. */
+export async function gzipMember(bytes: Uint8Array, options: GzipOptions): Promise<Uint8Array> {
+  const { level, encoder = 'native' } = options
+  if (encoder === 'portable') {
+    return Buffer.concat([
+      HEADER,
+      await deflatePortable(bytes, level),
+      gzipTrailer(crc32(bytes), bytes.byteLength),
+    ])
   }
-}
-
-/** The name under which {@link gzipMembers} with this level, in this runtime, gives these bytes. */
-export function gzipEncoder(level: number): string {
-  return `gzip level=${level} member=${MEMBER_SIZE} zlib=${process.versions.zlib}`
-}
-
-async function gzipMember(
-  chunk: Uint8Array,
-  level: number,
-  release: ((chunk: Uint8Array) => void) | undefined,
-): Promise<Uint8Array> {
   // One output buffer for all of it saves a turn of the event loop for each 16 KiB (measured).
-  const member = await gzipAsync(chunk, { level, chunkSize: outputSize(chunk.byteLength) })
-  release?.(chunk)
-  member[XFL_AT] = 0
-  member[OS_AT] = OS_UNKNOWN
+  const member = await gzipAsync(bytes, { level, chunkSize: outputSize(bytes.byteLength) })
+  member.set(HEADER)
   return member
 }
 
+/** The first bytes of every member. */
+export function gzipHeader(): Uint8Array {
+  return HEADER.slice()
+}
+
+/** RFC 1952 §2.3.1: CRC-32 and length modulo 2^32 of the uncompressed bytes. */
+export function gzipTrailer(checksum: number, length: number): Uint8Array {
+  const trailer = Buffer.alloc(TRAILER_BYTES)
+  trailer.writeUInt32LE(checksum)
+  trailer.writeUInt32LE(length % 2 ** 32, 4)
+  return trailer
+}
+
 /** More than deflate ever makes of so many bytes. */
-function outputSize(length: number): number {
+export function outputSize(length: number): number {
   return length + Math.ceil(length / 1000) + 1024
 }

@@ -5,6 +5,7 @@
  */
 import { type ByteSource, withSignal } from '@varve/digest'
 import type { Entry } from '../entry.ts'
+import { contentDigest, RecordedContent, recordedDigest } from '../snapshot/content.ts'
 
 /** What a look at the metadata tells; `content` means that it does not suffice. */
 export type Verdict = 'same' | 'different' | 'content'
@@ -18,13 +19,18 @@ export interface CompareRules {
   readonly content: 'stat' | 'racy' | 'always'
   /** Whether a file with nothing but another time is the same. */
   readonly ignoreMtimeOnly: boolean
+  /** What an owner of the lower tree became in the upper one; absent where owners do not count. */
+  readonly owner?: 'ignore' | OwnerMapping | undefined
 }
+
+/** Says which owner a file of the lower tree has to have in the upper one to be unchanged. */
+export type OwnerMapping = (uid: number, gid: number) => { readonly uid: number; readonly gid: number }
 
 /** Compares all but the content. Both are files themselves: hard links are resolved before. */
 export function compareEntries(lower: Entry, upper: Entry, rules: CompareRules): Verdict {
   if (lower === upper) return 'same'
   const { type } = upper
-  if (lower.type !== type || lower.uid !== upper.uid || lower.gid !== upper.gid) return 'different'
+  if (lower.type !== type || !equalOwners(lower, upper, rules.owner)) return 'different'
   // Linux gives every symlink the mode 0777, and nothing reads it.
   if (type !== 'symlink' && lower.mode !== upper.mode) return 'different'
   if (differs(lower.xattrs, upper.xattrs) || differs(lower.pax, upper.pax)) return 'different'
@@ -38,17 +44,36 @@ export function compareEntries(lower: Entry, upper: Entry, rules: CompareRules):
   if (type !== 'file' || upper.size === 0 || lower.content === undefined || upper.content === undefined)
     return 'same'
   if (lower.content === upper.content) return 'same'
+  const recorded = compareRecorded(lower.content, upper.content)
+  if (recorded !== undefined) return recorded
   if (!sameTime || rules.content === 'always') return 'content'
   const racy = lower.mtimeNs === 0 || upper.mtimeNs === 0
   return racy && rules.content === 'racy' ? 'content' : 'same'
 }
 
-/** Compares contents of equal size, block by block, and stops at the first difference. */
+/** What digests on record tell; `undefined` if the question is whether to read. */
+function compareRecorded(lower: ByteSource, upper: ByteSource): Verdict | undefined {
+  const [was, is] = [recordedDigest(lower), recordedDigest(upper)]
+  if (was !== undefined && is !== undefined) return was === is ? 'same' : 'different'
+  const replaced =
+    lower instanceof RecordedContent && upper instanceof RecordedContent && lower.isSameFile(upper)
+  if (!replaced) return undefined
+  // Something about the file moved, or it would be one entry; and what it was cannot be read any more.
+  return was === undefined ? 'different' : 'content'
+}
+
+/**
+ * Compares contents of equal size, block by block, and stops at the first difference; by digests if one is on record,
+ * since the file it was made of may have changed.
+ */
 export async function equalContents(
   lower: ByteSource,
   upper: ByteSource,
   signal?: AbortSignal,
 ): Promise<boolean> {
+  if (recordedDigest(lower) !== undefined || recordedDigest(upper) !== undefined) {
+    return (await contentDigest(lower, signal)) === (await contentDigest(upper, signal))
+  }
   const left = new Reader(lower, signal)
   const right = new Reader(upper, signal)
   try {
@@ -64,6 +89,12 @@ export async function equalContents(
     await left.close()
     await right.close()
   }
+}
+
+function equalOwners(lower: Entry, upper: Entry, rule: CompareRules['owner']): boolean {
+  if (rule === 'ignore') return true
+  const { uid, gid } = rule === undefined ? lower : rule(lower.uid, lower.gid)
+  return uid === upper.uid && gid === upper.gid
 }
 
 /** Times agree if one of them was cut to whole seconds, as every tar does. */

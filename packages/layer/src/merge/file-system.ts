@@ -14,6 +14,8 @@ export const MAX_SYMLINKS = 255
 
 /** Names, files and links; changed in place. */
 export class MemoryFileSystem {
+  /** Called with each whiteout and opaque marker that hides nothing. */
+  onIdleWhiteout: (member: Entry) => void = () => {}
   readonly #root = new Node(defaultDirectory(), undefined)
   #rootWritten = false
   #layer = -1
@@ -21,6 +23,8 @@ export class MemoryFileSystem {
   /** Applies raw members in the order given; `ordinary` takes whiteouts for the names they are. */
   apply(members: Iterable<Entry>, ordinary: boolean = false): void {
     this.#layer++
+    // Nothing of a layer below is in an empty root.
+    if (this.#root.children!.size === 0) this.#root.clearedIn = this.#layer
     let waiting: Entry[] = []
     for (const member of members) if (!this.#applyMember(member, ordinary)) waiting.push(member)
     // A hard link may come before the file it names.
@@ -34,14 +38,34 @@ export class MemoryFileSystem {
   /** The entries in order; of several names of a file the first is the file, the others link to it. */
   *entries(): Generator<Entry, void, void> {
     const first = new Map<Inode, string>()
-    const stack: { path: string; node: Node }[] = [{ path: '', node: this.#root }]
-    for (let here = stack.pop(); here !== undefined; here = stack.pop()) {
-      const { path, node } = here
+    for (const { path, node } of this.walk()) {
       if (path !== '' || this.#rootWritten) yield this.#emit(path, node.inode, first)
+    }
+  }
+
+  /** Every name in the order of {@link comparePaths}, the root first. Nothing may be applied meanwhile. */
+  *walk(): Generator<{ readonly path: string; readonly node: Node }, void, void> {
+    const stack: { readonly path: string; readonly node: Node }[] = [{ path: '', node: this.#root }]
+    for (let here = stack.pop(); here !== undefined; here = stack.pop()) {
+      yield here
+      const { path, node } = here
       if (node.children === undefined) continue
       const names = [...node.children.keys()].toSorted((a, b) => comparePaths(b, a))
       for (const name of names) stack.push({ path: joinPath(path, name), node: node.children.get(name)! })
     }
+  }
+
+  /** The node of a path: symlinks are followed, but not in its last component. */
+  lookUp(path: string): Node | undefined {
+    if (path === '') return this.#root
+    return this.#resolve(parentOf(path), false)?.children!.get(baseOf(path))
+  }
+
+  /** What every name stands for now, in the order of {@link walk}. */
+  inodes(): Map<string, Inode> {
+    const found = new Map<string, Inode>()
+    for (const { path, node } of this.walk()) found.set(path, node.inode)
+    return found
   }
 
   #emit(path: string, inode: Inode, first: Map<Inode, string>): Entry {
@@ -58,14 +82,16 @@ export class MemoryFileSystem {
     const whiteout = ordinary ? undefined : parseWhiteout(member.path)
     if (whiteout !== undefined) {
       const parent = this.#resolve(whiteout.parent, false)
-      if (parent === undefined) return true
-      if (whiteout.kind === 'opaque') this.#clear(parent)
-      else this.#hide(parent, whiteout.name)
+      const hides =
+        parent !== undefined &&
+        (whiteout.kind === 'opaque' ? this.#clear(parent) : this.#hide(parent, whiteout.name))
+      if (!hides) this.onIdleWhiteout(member)
       return true
     }
     if (member.type === 'hardlink') return this.#link(member)
     if (member.path === '') {
-      this.#root.inode = { entry: member }
+      this.#root.inode = { entry: member, layer: this.#layer }
+      this.#root.member = member
       this.#root.writtenIn = this.#layer
       this.#rootWritten = true
       return true
@@ -73,30 +99,44 @@ export class MemoryFileSystem {
     const parent = this.#resolve(parentOf(member.path), true)!
     const existing = parent.children!.get(baseOf(member.path))
     if (member.type === 'directory' && existing?.children !== undefined) {
-      existing.inode = { entry: member }
+      existing.inode = { entry: member, layer: this.#layer }
+      existing.member = member
       existing.writtenIn = this.#layer
       this.#touch(parent)
-    } else this.#put(parent, baseOf(member.path), { entry: member })
+    } else this.#put(parent, member, { entry: member, layer: this.#layer })
     return true
   }
 
+  /**
+   * Links to a file; `false` if it is not there, and the link has to wait.
+   *
+   * The rule, the same on disk: directories above the link are made first, which may replace files. The target is
+   * looked up then. What the link's name held is removed next, with all that was below it, and a target that was in
+   * there is gone: the link waits, its name empty, for somebody to write the target anew. When all members have been
+   * applied, those that wait are tried again in their order, until no round gets any further.
+   */
   #link(member: Entry): boolean {
-    // The parent first: making it may remove the target.
     const parent = this.#resolve(parentOf(member.path), true)!
-    const target = this.#lookUp(member.linkname)
+    const target = this.lookUp(member.linkname)
     if (target === undefined) return false
     if (target.children !== undefined) throw linkError(member, 'is a directory')
-    this.#put(parent, baseOf(member.path), target.inode)
+    const name = baseOf(member.path)
+    const existing = parent.children!.get(name)
+    if (existing?.children !== undefined && isBelow(target, existing)) {
+      parent.children!.delete(name)
+      return false
+    }
+    this.#put(parent, member, target.inode)
     return true
   }
 
-  #put(parent: Node, name: string, inode: Inode): Node {
+  #put(parent: Node, member: Entry, inode: Inode): void {
     const node = new Node(inode, parent)
+    node.member = member
     node.writtenIn = this.#layer
     node.clearedIn = this.#layer
-    parent.children!.set(name, node)
+    parent.children!.set(baseOf(member.path), node)
     this.#touch(parent)
-    return node
   }
 
   #touch(from: Node): void {
@@ -109,28 +149,34 @@ export class MemoryFileSystem {
     }
   }
 
-  #hide(parent: Node, name: string): void {
+  /** Whether it hid anything, as {@link #clear}. */
+  #hide(parent: Node, name: string): boolean {
     const node = parent.children!.get(name)
-    if (node === undefined) return
-    if (this.#isOurs(node)) this.#clear(node)
-    else parent.children!.delete(name)
-    this.#forget(node)
+    if (node === undefined) return false
+    if (this.#isOurs(node)) {
+      const hides = this.#clear(node)
+      this.#forget(node)
+      return hides
+    }
+    return parent.clearedIn !== this.#layer && parent.children!.delete(name)
   }
 
   /** Removes what the layers below left in a directory, whatever order the markers come in. */
-  #clear(directory: Node): void {
+  #clear(directory: Node): boolean {
+    let hides = false
     const stack = [directory]
     for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
       if (node.children === undefined || node.clearedIn === this.#layer) continue
       node.clearedIn = this.#layer
       for (const [name, child] of node.children) {
-        if (!this.#isOurs(child)) node.children.delete(name)
+        if (!this.#isOurs(child)) hides = node.children.delete(name)
         else {
           this.#forget(child)
           stack.push(child)
         }
       }
     }
+    return hides
   }
 
   /** A directory that was hidden, and is here only for what this layer put in it, has no metadata left. */
@@ -140,12 +186,6 @@ export class MemoryFileSystem {
 
   #isOurs(node: Node): boolean {
     return node.writtenIn === this.#layer || node.touchedIn === this.#layer
-  }
-
-  /** The node of a path, its last component not followed. */
-  #lookUp(path: string): Node | undefined {
-    if (path === '') return this.#root
-    return this.#resolve(parentOf(path), false)?.children!.get(baseOf(path))
   }
 
   /** The directory at a path, symlinks followed inside the root; what is missing or no directory is made one. */
@@ -189,6 +229,12 @@ export function linkTo(entry: Entry, path: string, linkname: string): Entry {
 /** The error for a path with too many symlinks in it. */
 export function loopError(path: string): LayerError {
   return new LayerError('ERR_LAYER_UNSAFE', `Too many symbolic links in ${quoted(path)}`, { path })
+}
+
+function isBelow(node: Node, directory: Node): boolean {
+  for (let above = node.parent; above !== undefined; above = above.parent)
+    if (above === directory) return true
+  return false
 }
 
 function linkError({ path, linkname }: Entry, why: string): LayerError {

@@ -7,7 +7,9 @@ import { createEntry, type Entry } from '../entry.ts'
 
 /** What all names of a file share. */
 export interface Inode {
-  entry: Entry
+  readonly entry: Entry
+  /** The layer with that entry; -1 of a directory that none has. */
+  readonly layer: number
 }
 
 /** A name, what it stands for, and what the layer at hand has done to it. Layers are numbered from 0. */
@@ -16,7 +18,8 @@ export class Node {
   readonly parent: Node | undefined
   /** Of a directory: what is in it. */
   readonly children: Map<string, Node> | undefined
-  /** The last layer with an entry for this very name. */
+  /** The last entry for this very name, and its layer. */
+  member: Entry | undefined
   writtenIn = -1
   /** The last layer that wrote something below. */
   touchedIn = -1
@@ -32,5 +35,5 @@ export class Node {
 
 /** The directory that is made where an archive has none: 0755, owner 0:0, time 0. */
 export function defaultDirectory(): Inode {
-  return { entry: createEntry({ path: '', type: 'directory' }) }
+  return { entry: createEntry({ path: '', type: 'directory' }), layer: -1 }
 }

@@ -47,7 +47,8 @@ export class BodyReader {
 
   /** Takes what it needs of `buffer` from `at`; returns where it stopped. */
   read(buffer: Buffer, at: number): number {
-    const sparse = this.#member?.sparse !== undefined
+    // A body that nobody wants is so many bytes, sparse or not.
+    const sparse = this.#wanted && this.#member?.sparse !== undefined
     const wanted = sparse ? this.#pieceLeft : this.remaining
     const end = Math.min(buffer.length, at + wanted)
     if (this.#wanted && end > at) this.#handler.data(buffer, at, end)
@@ -59,6 +60,18 @@ export class BodyReader {
     }
     if (this.remaining === 0) this.#end()
     return end
+  }
+
+  /** Whether somebody takes the bytes of the body at hand. */
+  get wanted(): boolean {
+    return this.#wanted
+  }
+
+  /** Takes bytes of a body that nobody wants as read; returns what remains. */
+  skip(length: number): number {
+    this.remaining -= length
+    if (this.remaining === 0) this.#end()
+    return this.remaining
   }
 
   /** Passes the hole before the next piece that has bytes. */

@@ -80,7 +80,7 @@ export function writeSimpleMember(entry: Entry, block: Buffer, at: number, optio
   const { path, type, mode, uid, gid, mtime, linkname } = entry
   const size = sizeOf(entry)
   const fits =
-    path.length < 100 &&
+    path.length < 255 &&
     isOctal(uid, MAX_SEVEN) &&
     isOctal(gid, MAX_SEVEN) &&
     isOctal(mode, 0o7777) &&
@@ -93,10 +93,13 @@ export function writeSimpleMember(entry: Entry, block: Buffer, at: number, optio
     (isPlain(path) || (path === '' && type === 'directory')) &&
     (type === 'file' || type === 'directory' || (type === 'symlink' && linkname !== ''))
   if (!fits) return false
+  const name = nameOf(entry)
+  const slash = name.length <= 100 ? -1 : prefixEnd(name)
+  if (slash === 0) return false
   // Written out: spreading one object into another here costs ten times all the rest (measured).
   writeHeader(block, at, {
-    name: nameOf(entry),
-    prefix: '',
+    name: slash === -1 ? name : name.slice(slash + 1),
+    prefix: slash === -1 ? '' : name.slice(0, slash),
     type: TYPE_FLAGS[type],
     mode,
     uid,
@@ -165,9 +168,14 @@ function fallbackFields(entry: Entry): HeaderFields {
 function splitName(path: string): { name: string; prefix: string } | undefined {
   if (!isAscii(path)) return undefined
   if (path.length <= 100) return { name: path, prefix: '' }
+  const slash = prefixEnd(path)
+  return slash === 0 ? undefined : { name: path.slice(slash + 1), prefix: path.slice(0, slash) }
+}
+
+/** Where the slash between prefix and name of a long ASCII name is; 0 if neither field could hold its part. */
+function prefixEnd(path: string): number {
   const slash = path.lastIndexOf('/', Math.min(155, path.length - 2))
-  const rest = path.length - slash - 1
-  return slash < 1 || rest > 100 ? undefined : { name: path.slice(slash + 1), prefix: path.slice(0, slash) }
+  return slash < 1 || path.length - slash - 1 > 100 ? 0 : slash
 }
 
 function nameOf({ path, type }: Entry): string {

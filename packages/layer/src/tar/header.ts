@@ -33,14 +33,13 @@ export const FIELDS = {
   starPrefix: { name: 'prefix', at: 345, length: 131 },
 } as const
 
-const CHECKSUM_DIGITS: Field = { ...FIELDS.checksum, length: 7 }
 const TYPE_AT = 156
+const DOT = 0x2e
+const SLASH = 0x2f
+const ZERO = 0x30
 const MAGIC_AT = 257
 /** `ustar`, NUL, version `00`. */
 const USTAR_MAGIC = Buffer.from('ustar\x0000', 'latin1')
-const MAGIC_SUM = USTAR_MAGIC.reduce((sum, byte) => sum + byte, 0)
-/** The checksum field counts as eight spaces. */
-const BLANK_CHECKSUM = 8 * 0x20
 const STAR_TRAILER_AT = 508
 
 /** Sum of the bytes of a block; zero means the block is the end marker. */
@@ -48,6 +47,19 @@ export function sumBlock(block: Buffer, at: number): number {
   let sum = 0
   for (let next = at, end = at + BLOCK; next < end; next++) sum += block[next]!
   return sum
+}
+
+/** {@link sumBlock} of words of four bytes, from the word `at` on: a third of its time (measured). */
+export function sumWords(words: Int32Array, at: number): number {
+  // Two sums of 16 bits in each: 128 bytes of 255 do not fill one.
+  let even = 0
+  let odd = 0
+  for (let next = at, end = at + BLOCK / 4; next < end; next++) {
+    const word = words[next]!
+    even += word & 0x00ff_00ff
+    odd += (word >>> 8) & 0x00ff_00ff
+  }
+  return (even & 0xffff) + (even >>> 16) + (odd & 0xffff) + (odd >>> 16)
 }
 
 /**
@@ -124,6 +136,33 @@ export function readName(block: Buffer, at: number): string {
   return prefix === '' ? name : `${prefix}/${name}`
 }
 
+/**
+ * The name as a clean path, if that takes one look at each byte: ASCII, without a prefix, and with nothing to clean but
+ * `./` before it and `/` after it. `undefined` says nothing about the name but that it has to be read in full.
+ */
+export function readPlainName(block: Buffer, at: number): string | undefined {
+  if (block[at + FIELDS.prefix.at] !== 0 && isUstar(block, at)) return undefined
+  const start = block[at] === DOT && block[at + 1] === SLASH ? at + 2 : at
+  const limit = at + FIELDS.name.length
+  let component = start
+  let next = start
+  for (; next < limit; next++) {
+    const byte = block[next]!
+    if (byte === 0) break
+    if (byte >= 0x80) return undefined
+    if (byte !== SLASH) continue
+    if (!isPlainComponent(block, component, next)) return undefined
+    component = next + 1
+  }
+  if (component === next) return next === start ? undefined : block.toString('latin1', start, next - 1)
+  return isPlainComponent(block, component, next) ? block.toString('latin1', start, next) : undefined
+}
+
+/** Whether a component is neither empty nor `.` nor `..`. */
+function isPlainComponent(block: Buffer, start: number, end: number): boolean {
+  return end - start > 2 || (end > start && (block[start] !== DOT || block[end - 1] !== DOT))
+}
+
 /** What {@link writeHeader} puts in a block. Strings must be ASCII and, like the numbers, fit their fields. */
 export interface HeaderFields {
   readonly name: string
@@ -139,14 +178,18 @@ export interface HeaderFields {
   readonly devMinor: number
 }
 
+/** A header without a name, and with all numbers zero but those that are always written. */
+const BLANK_HEADER = blankHeader()
+const BLANK_SUM = BLANK_HEADER.reduce((sum, byte) => sum + byte, 0)
+
 /**
  * Writes a ustar header over a block; user and group names stay empty (image-spec layer.md, "File Attributes").
  *
  * The checksum is summed up on the way: a second look at all 512 bytes would cost as much again (measured).
  */
 export function writeHeader(block: Buffer, at: number, fields: HeaderFields): void {
-  block.fill(0, at, at + BLOCK)
-  let sum = MAGIC_SUM + BLANK_CHECKSUM + fields.type.charCodeAt(0)
+  block.set(BLANK_HEADER, at)
+  let sum = BLANK_SUM + fields.type.charCodeAt(0)
   sum += writeAscii(block, at, fields.name)
   sum += writeOctal(block, at, FIELDS.mode, fields.mode)
   sum += writeOctal(block, at, FIELDS.uid, fields.uid)
@@ -155,13 +198,17 @@ export function writeHeader(block: Buffer, at: number, fields: HeaderFields): vo
   sum += writeOctal(block, at, FIELDS.mtime, fields.mtime)
   block[at + TYPE_AT] = fields.type.charCodeAt(0)
   sum += writeAscii(block, at + FIELDS.linkname.at, fields.linkname)
-  USTAR_MAGIC.copy(block, at + MAGIC_AT)
   sum += writeOctal(block, at, FIELDS.devMajor, fields.devMajor)
   sum += writeOctal(block, at, FIELDS.devMinor, fields.devMinor)
   sum += writeAscii(block, at + FIELDS.prefix.at, fields.prefix)
-  // Six digits, NUL, space: the one field with its own form.
-  writeOctal(block, at, CHECKSUM_DIGITS, sum)
-  block[at + FIELDS.checksum.at + 7] = 0x20
+  writeSum(block, at, sum)
+}
+
+/** Six digits, NUL, space: the one field with its own form. */
+function writeSum(block: Buffer, at: number, sum: number): void {
+  const digits = at + FIELDS.checksum.at
+  for (let next = digits + 5, rest = sum; next >= digits; next--, rest >>= 3) block[next] = ZERO + (rest & 7)
+  block[digits + 6] = 0
 }
 
 /** Rounds up to whole blocks. */
@@ -175,21 +222,35 @@ function isUstar(block: Buffer, at: number): boolean {
   return true
 }
 
-/** Writes digits up to the terminating NUL; returns the sum of what it wrote. */
+/** Writes digits over zeros, up to the terminating NUL; returns by how much the sum of the field grew. */
 function writeOctal(block: Buffer, at: number, { at: start, length }: Field, value: number): number {
   let sum = 0
   let rest = value
   let next = at + start + length - 2
   // Bit operations see 32 bits; sizes and times may have 33.
   for (; rest > 0x7fff_ffff; next--) {
-    sum += block[next] = 0x30 + (rest % 8)
+    const digit = rest % 8
+    block[next] = ZERO + digit
+    sum += digit
     rest = Math.floor(rest / 8)
   }
-  for (; next >= at + start; next--) {
-    sum += block[next] = 0x30 + (rest & 7)
-    rest >>>= 3
+  for (; rest > 0; next--) {
+    block[next] = ZERO + (rest & 7)
+    sum += rest & 7
+    rest >>= 3
   }
   return sum
+}
+
+function blankHeader(): Buffer {
+  const header = Buffer.alloc(BLOCK)
+  const { mode, uid, gid, size, mtime, checksum, devMajor, devMinor } = FIELDS
+  for (const { at, length } of [mode, uid, gid, size, mtime, devMajor, devMinor])
+    header.fill(ZERO, at, at + length - 1)
+  // The checksum field counts as eight spaces.
+  header.fill(0x20, checksum.at, checksum.at + checksum.length)
+  USTAR_MAGIC.copy(header, MAGIC_AT)
+  return header
 }
 
 /** Names are short: a call into C++ for each costs more than the loop (measured). */

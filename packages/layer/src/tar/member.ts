@@ -6,7 +6,7 @@
 import { createEntry, type Entry, type EntryType, NO_XATTRS } from '../entry.ts'
 import { LayerError, quoted } from '../errors.ts'
 import { decodePath, encodePath, normalizePath } from '../path.ts'
-import { type Field, FIELDS, readName, readNumber, readString, readType } from './header.ts'
+import { type Field, FIELDS, readName, readNumber, readPlainName, readString, readType } from './header.ts'
 import { limitError, type Limits } from './limits.ts'
 import { isKnownKey, paxInteger, type PaxRecords, paxTime, SPARSE_PREFIX, XATTR_PREFIX } from './pax.ts'
 import { parseSparseList, readRealSize, type SparseMap } from './sparse.ts'
@@ -72,12 +72,18 @@ export function parseMember(
   const headerType = TYPES.get(flag)
   if (headerType === undefined) throw malformed(`unknown type ${quoted(flag)}`, offset)
 
-  const sparseName = text(local, 'GNU.sparse.name')
-  const rawName = preamble.longName ?? sparseName ?? text(local, 'path') ?? readName(block, at)
+  const plain =
+    preamble.local === undefined &&
+    preamble.longName === undefined &&
+    flag !== '\0' &&
+    limits.pathBytes >= 100
+      ? readPlainName(block, at)
+      : undefined
+  const rawName = plain ?? nameOf(block, at, preamble)
   if (rawName === '') throw malformed('an empty name', offset)
   // Before POSIX a directory was a file whose name ends with a slash.
   const type = flag === '\0' && rawName.endsWith('/') ? 'directory' : headerType
-  const path = cleanName(rawName, limits)
+  const path = plain === undefined ? cleanName(rawName, limits) : checkDepth(plain, rawName, limits)
   if (path === '' && type !== 'directory') {
     throw new LayerError('ERR_LAYER_UNSAFE', `The root cannot be a ${type}: ${quoted(rawName)}`, {
       path: rawName,
@@ -93,18 +99,13 @@ export function parseMember(
   const linkname = type === 'hardlink' ? cleanName(rawLink, limits) : checkLength(rawLink, limits)
 
   const device = type === 'char' || type === 'block'
-  const number = (key: string, field: Field): number => {
-    const record = local.get(key) ?? preamble.global?.get(key)
-    return isSet(record) ? paxInteger(key, record, offset) : readNumber(block, at, field, offset)
-  }
-  const uid = inRange('uid', number('uid', FIELDS.uid), MAX_ID, offset)
-  const gid = inRange('gid', number('gid', FIELDS.gid), MAX_ID, offset)
-  const size = isSet(local.get('size'))
-    ? paxInteger('size', local.get('size')!, offset)
-    : readNumber(block, at, FIELDS.size, offset)
+  const { global } = preamble
+  const uid = inRange('uid', numberOf(block, at, FIELDS.uid, local, global, offset), MAX_ID, offset)
+  const gid = inRange('gid', numberOf(block, at, FIELDS.gid, local, global, offset), MAX_ID, offset)
+  const size = numberOf(block, at, FIELDS.size, local, undefined, offset)
   // Links, directories, devices and FIFOs have no body, whatever their size says: as Go reads them.
   const storedSize = type === 'file' ? inRange('size', size, Number.MAX_SAFE_INTEGER, offset) : 0
-  const timeRecord = local.get('mtime') ?? preamble.global?.get('mtime')
+  const timeRecord = local.get('mtime') ?? global?.get('mtime')
   const time = isSet(timeRecord) ? paxTime('mtime', timeRecord, offset) : undefined
 
   const file = type === 'file'
@@ -127,13 +128,32 @@ export function parseMember(
       devMinor: device
         ? inRange('devminor', readNumber(block, at, FIELDS.devMinor, offset), MAX_DEVICE, offset)
         : 0,
-      xattrs: xattrsOf(preamble.global, local),
+      xattrs: xattrsOf(global, local),
       pax: unknownOf(local),
     }),
     storedSize,
     form: sparse?.form,
     map: sparse?.map ?? NO_MAP,
   }
+}
+
+/** The name, whoever says it: GNU tar, the extended header or the block. */
+function nameOf(block: Buffer, at: number, { local = NO_RECORDS, longName }: Preamble): string {
+  return longName ?? text(local, 'GNU.sparse.name') ?? text(local, 'path') ?? readName(block, at)
+}
+
+/** A number from the records, where they have it, or from its field. */
+function numberOf(
+  block: Buffer,
+  at: number,
+  field: Field,
+  local: PaxRecords,
+  global: PaxRecords | undefined,
+  offset: number,
+): number {
+  const record =
+    local.size === 0 && global === undefined ? undefined : (local.get(field.name) ?? global?.get(field.name))
+  return isSet(record) ? paxInteger(field.name, record, offset) : readNumber(block, at, field, offset)
 }
 
 /** What says that a file is sparse, if anything does. */
@@ -176,7 +196,10 @@ function text(records: PaxRecords, key: string): string | undefined {
 }
 
 function cleanName(name: string, limits: Limits): string {
-  const path = normalizePath(checkLength(name, limits))
+  return checkDepth(normalizePath(checkLength(name, limits)), name, limits)
+}
+
+function checkDepth(path: string, name: string, limits: Limits): string {
   // Most names are shorter than the depth allows; do not count their slashes.
   if (path.length >= limits.pathDepth && path.split('/').length > limits.pathDepth) {
     throw limitError(limits, 'pathDepth', `A path that is too deep: ${quoted(name)}`, name)

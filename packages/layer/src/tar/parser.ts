@@ -8,7 +8,7 @@
  */
 import { LayerError } from '../errors.ts'
 import { BodyReader, type MemberHandler } from './body.ts'
-import { BLOCK, checkSum, FIELDS, padded, readNumber, readType, sumBlock } from './header.ts'
+import { BLOCK, checkSum, FIELDS, padded, readNumber, readType, sumBlock, sumWords } from './header.ts'
 import { limitError, type Limits, resolveLimits } from './limits.ts'
 import { type ParsedMember, parseMember } from './member.ts'
 import { isMetaType, PreambleReader } from './preamble.ts'
@@ -34,6 +34,8 @@ export class TarParser {
   #entries = 0
   /** Bytes of the files so far, holes included. */
   #expanded = 0
+  /** The chunk at hand as words, where it is aligned to them. */
+  #words: Int32Array | undefined
   /** A block that is cut by the end of a chunk, and how much of it is here. */
   readonly #block: Buffer = Buffer.alloc(BLOCK)
   #carried = 0
@@ -60,10 +62,42 @@ export class TarParser {
    */
   write(chunk: Uint8Array): void {
     const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    this.#words = wordsOf(chunk)
     if (this.#base + buffer.length > this.#limits.bytes)
       throw limitError(this.#limits, 'bytes', 'A large archive')
     for (let at = 0; at < buffer.length;) at = this.#step(buffer, at)
     this.#base += buffer.length
+  }
+
+  /** How many of the next bytes are only passed over: of a body that is not wanted, padding, what follows the end. */
+  get idle(): number {
+    switch (this.#state) {
+      case 'body':
+        return this.#body.wanted ? 0 : this.#body.remaining + this.#tail
+      case 'padding':
+        return this.#remaining
+      case 'rest':
+        return Infinity
+      default:
+        return 0
+    }
+  }
+
+  /**
+   * Takes no more than {@link idle} bytes as read, without having them.
+   *
+   * @throws {LayerError} `ERR_LAYER_LIMIT`
+   */
+  skip(length: number): void {
+    if (this.#base + length > this.#limits.bytes) throw limitError(this.#limits, 'bytes', 'A large archive')
+    this.#base += length
+    if (this.#state === 'rest') return
+    const ofBody = this.#state === 'body' ? Math.min(length, this.#body.remaining) : 0
+    if (ofBody > 0 && this.#body.skip(ofBody) === 0) this.#skip(this.#tail)
+    const ofPadding = length - ofBody
+    if (ofPadding === 0) return
+    this.#remaining -= ofPadding
+    if (this.#remaining === 0) this.#state = 'header'
   }
 
   /**
@@ -127,7 +161,8 @@ export class TarParser {
       if (!extended) this.#beginBody(this.#parsed!.storedSize, offset + BLOCK)
       return
     }
-    const sum = sumBlock(block, at)
+    const words = block === this.#block || (at & 3) !== 0 ? undefined : this.#words
+    const sum = words === undefined ? sumBlock(block, at) : sumWords(words, at >> 2)
     if (sum === 0) return this.#endMarker(offset)
     if (this.#state === 'marker') throw malformed('something follows a single zero block', offset)
     checkSum(block, at, sum, offset)
@@ -234,6 +269,10 @@ export class TarParser {
   #checkMapSize(bytes: number): void {
     if (bytes > this.#limits.paxBytes) throw limitError(this.#limits, 'paxBytes', 'A large sparse map')
   }
+}
+
+function wordsOf({ buffer, byteOffset, byteLength }: Uint8Array): Int32Array | undefined {
+  return (byteOffset & 3) === 0 ? new Int32Array(buffer, byteOffset, byteLength >> 2) : undefined
 }
 
 function malformed(what: string, offset: number): LayerError {

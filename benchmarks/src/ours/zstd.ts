@@ -1,0 +1,10 @@
+/**
+ * Writes a file to standard output, compressed with zstd level 3.
+ *
+ * @module
+ */
+import { fileSource } from '@varve/digest/node'
+import { compress } from '@varve/layer'
+import { writeOut } from '../write-out.ts'
+
+await writeOut(compress(fileSource(process.argv[2] ?? '').open(), { algorithm: 'zstd', level: 3 }))

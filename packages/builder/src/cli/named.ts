@@ -1,0 +1,17 @@
+/**
+ * Arguments that the system cannot read.
+ *
+ * @module
+ */
+import { BuilderError } from '../errors.ts'
+
+/** Says which argument it was that the system could not read. */
+export async function named<T>(name: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (cause) {
+    const { code, message, syscall } = cause as NodeJS.ErrnoException
+    if (syscall === undefined || code === undefined) throw cause
+    throw new BuilderError('ERR_BUILDER_USAGE', `Cannot read ${JSON.stringify(name)}: ${message}`, { cause })
+  }
+}
