@@ -20,6 +20,10 @@ export interface Inputs {
   largeTree(): string
   /** GNU tar's archive of {@link tree}. */
   treeArchive(): string
+  /** The first 80 MiB of it, for work that takes longer. */
+  archivePart(): string
+  /** 128 MiB of random bytes in a file of its own directory. */
+  randomTree(): string
   /** An OCI layout whose image `x` has that archive as its only layer, not compressed further than umoci does it. */
   umociImage(): string
 }
@@ -47,7 +51,13 @@ export function createInputs(directory: string): Inputs {
     largeFile: once(() => makeLargeFile(join(directory, 'large'))),
     tree,
     treeArchive,
-    largeTree: once(() => makeLargeTree(join(directory, 'large-tree'))),
+    largeTree: once(() => makeRandomTree(join(directory, 'large-tree'), LARGE_FILES)),
+    archivePart: once(() => {
+      const path = join(directory, 'part.tar')
+      runShell('head -c 80M "$1" >"$2"', treeArchive(), path)
+      return path
+    }),
+    randomTree: once(() => makeRandomTree(join(directory, 'random-tree'), 1)),
     umociImage: once(() => {
       const layout = join(directory, 'image')
       const commands =
@@ -63,9 +73,9 @@ function makeLargeFile(path: string): string {
   return path
 }
 
-function makeLargeTree(path: string): string {
+function makeRandomTree(path: string, files: number): string {
   mkdirSync(path)
-  for (let index = 0; index < LARGE_FILES; index++) {
+  for (let index = 0; index < files; index++) {
     writeRandom(join(path, `part-${index}`), LARGE_FILE_MEBIBYTES / LARGE_FILES)
   }
   return path

@@ -21,7 +21,7 @@ const extract = createExtract()
 createReadStream(archive, { highWaterMark: 1024 * 1024 }).pipe(extract)
 mkdirSync(directory)
 for await (const entry of extract) {
-  const { name, type, mode = 0o644, mtime = new Date(0), linkname } = entry.header
+  const { name, type, mode, mtime, linkname } = entry.header
   const path = join(directory, name)
   const chunks: Uint8Array[] = []
   for await (const chunk of entry) chunks.push(chunk as Uint8Array)

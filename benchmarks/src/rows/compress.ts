@@ -16,7 +16,7 @@ export const gzipMembers: Benchmark = {
   programs: ['pigz', 'gzip', 'cmp'],
   unit: 'ms',
   prepare: (inputs) => {
-    const [archive, script] = [inputs.treeArchive(), scriptPath('ours/gzip')]
+    const [archive, script] = [inputs.archivePart(), scriptPath('ours/gzip')]
     runShell(`${OURS} | gzip -dc | cmp - "$1"`, archive, script)
     return shellContest(`${OURS} | ${AWAY}`, `${PIGZ} | ${AWAY}`, archive, script)
   },
@@ -29,7 +29,7 @@ export const gzipSize: Benchmark = {
   programs: ['pigz'],
   unit: 'bytes',
   prepare: (inputs) => {
-    const [archive, script] = [inputs.treeArchive(), scriptPath('ours/gzip')]
+    const [archive, script] = [inputs.archivePart(), scriptPath('ours/gzip')]
     return printedContest(`${OURS} | wc -c`, `${PIGZ} | wc -c`, archive, script)
   },
 }
@@ -42,7 +42,7 @@ export const zstdFrames: Benchmark = {
   node: [22, 15],
   unit: 'ms',
   prepare: (inputs) => {
-    const [archive, script] = [inputs.treeArchive(), scriptPath('ours/zstd')]
+    const [archive, script] = [inputs.archivePart(), scriptPath('ours/zstd')]
     runShell(`${OURS} | zstd -dc | cmp - "$1"`, archive, script)
     return shellContest(`${OURS} | ${AWAY}`, `zstd -q -3 -T2 -c "$1" | ${AWAY}`, archive, script)
   },

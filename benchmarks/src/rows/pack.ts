@@ -30,10 +30,7 @@ export const packTarStream: Benchmark = {
   unit: 'ms',
   prepare: (inputs) => {
     const [tree, script, peer] = [inputs.tree(), scriptPath('ours/pack'), scriptPath('peers/tar-stream-pack')]
-    agree(
-      runShell(`${OURS} | ${LIST}`, tree, script),
-      runShell(`${PEER} | ${LIST}`, tree, script, peer),
-    )
+    agree(runShell(`${OURS} | ${LIST}`, tree, script), runShell(`${PEER} | ${LIST}`, tree, script, peer))
     return shellContest(`${OURS} | ${AWAY}`, `${PEER} | ${AWAY}`, tree, script, peer)
   },
 }

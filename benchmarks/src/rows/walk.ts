@@ -28,7 +28,8 @@ export const walkEntries: Benchmark = {
 /** Finding out that nothing changed. */
 export const diffNothing: Benchmark = {
   name: 'diff-nothing',
-  title: 'diff of 40,000 unchanged entries by the snapshot index, to a bare walk with lstat (both in-process)',
+  title:
+    'diff of 40,000 unchanged entries by the snapshot index, to a bare walk with lstat (both in-process)',
   programs: [],
   unit: 'ms',
   prepare: (inputs) =>

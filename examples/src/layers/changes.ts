@@ -3,12 +3,10 @@
  *
  * @module
  */
-import { diff, fromDirectory, layerTree, type Tree } from '@varve/layer'
+import { diff, fromDirectory, layerTree, pack } from '@varve/layer'
 
-/** The members of the layer that makes `after` of `before`; deletions are whiteouts. */
-export async function layerOfChanges(before: string, after: string): Promise<Tree> {
+/** The uncompressed layer that turns one directory into another; what is gone becomes whiteouts. */
+export async function* packChanges(before: string, after: string): AsyncGenerator<Uint8Array> {
   const [lower, upper] = [await fromDirectory(before), await fromDirectory(after)]
-  const changes = await diff(lower, upper)
-  for (const { kind, path } of changes) process.stdout.write(`${kind} ${path}\n`)
-  return layerTree(changes, upper)
+  yield* pack(layerTree(await diff(lower, upper), upper))
 }

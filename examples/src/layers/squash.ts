@@ -6,8 +6,8 @@
 import { fileSource } from '@varve/digest/node'
 import { flatten, fromTar, type Tree } from '@varve/layer'
 
-/** Squashes all layers (uncompressed archives, base first) but the base, which stays shared. */
-export async function squashAboveBase(archives: readonly string[]): Promise<Tree> {
+/** Squashes uncompressed layers, base first, into one on top of the base, which stays shared. */
+export async function squash(archives: readonly string[]): Promise<Tree> {
   const layers = await Promise.all(archives.map((file) => fromTar(fileSource(file))))
   return flatten(layers, { from: 1 })
 }

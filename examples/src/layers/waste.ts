@@ -3,12 +3,10 @@
  *
  * @module
  */
-import { fileSource } from '@varve/digest/node'
-import { efficiency, fromTar } from '@varve/layer'
+import { efficiency, type Tree } from '@varve/layer'
 
-/** The ten paths on which most bytes are wasted. */
-export async function mostWasteful(archives: readonly string[]): Promise<string[]> {
-  const layers = await Promise.all(archives.map((file) => fromTar(fileSource(file))))
+/** The ten paths that waste most bytes. */
+export async function mostWasteful(layers: readonly Tree[]): Promise<string[]> {
   const { paths } = await efficiency(layers)
   return paths.slice(0, 10).map(({ path, wasted }) => `${wasted} bytes of ${path}`)
 }

@@ -1,6 +1,16 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { bytesSource } from '@varve/digest'
+import { createEntry, decodeTar, decompress, type Entry, pack, Tree } from '@varve/layer'
 import t from 'tap'
 import { outcomeOf, startVarve, succeed } from './support/command.ts'
 import { needsOrdinaryUser, ordinaryUser } from './support/ordinary-user.ts'
@@ -158,6 +168,40 @@ void t.test('times later than the epoch become the epoch', needs('run', 'busybox
     '-rw-r--r-- 0/0 2 2000-01-01 00:00:00 old',
   ])
 })
+
+void t.test(
+  'attributes, such as file capabilities, survive a command that changes their file',
+  needs('run', 'busybox', 'getfattr', 'setfattr'),
+  async (t) => {
+    const xattrs = new Map([
+      // Revision 2, `cap_net_bind_service=ep`: linux/capability.h.
+      [
+        'security.capability',
+        Uint8Array.from(Buffer.from('0100000200040000000000000000000000000000', 'hex')),
+      ],
+      ['user.any', Uint8Array.of(0, 10, 61, 255)],
+    ])
+    const content = bytesSource(Buffer.from('tool'))
+    const chunks: Uint8Array[] = []
+    const tree = Tree.from([createEntry({ path: 'tool', type: 'file', xattrs, content })])
+    for await (const chunk of pack(tree)) chunks.push(chunk)
+    const dockerfile = 'FROM base\nADD tool.tar /\nRUN chmod 711 /tool\n'
+    const { result } = await bench.build(bench.context(dockerfile, { 'tool.tar': Buffer.concat(chunks) }))
+    const digest = result.images[0]?.layers.at(-1)?.descriptor.digest ?? ''
+    const members: Entry[] = []
+    for await (const { entry } of decodeTar(decompress(createReadStream(bench.blob(digest)))))
+      members.push(entry)
+    t.strictSame(
+      members.map(({ path, mode }) => [path, mode]),
+      [['tool', 0o711]],
+    )
+    t.strictSame(inHex(members[0]?.xattrs ?? []), inHex(xattrs))
+  },
+)
+
+function inHex(xattrs: Iterable<readonly [name: string, value: Uint8Array]>): string[] {
+  return Array.from(xattrs, ([name, value]) => `${name}=${Buffer.from(value).toString('hex')}`)
+}
 
 /** A module that runs commands by the compiled runner, each on the layers given, and prints their diffIDs. */
 const DRIVER = (runner: string): string => `

@@ -20,6 +20,7 @@ export { type Compression, detectCompression } from './compression/detect.ts'
 export type { CompressionAlgorithm, EncoderOptions } from './compression/encoder.ts'
 export type { EncoderChoice } from './compression/gzip.ts'
 export { type Change, diff, type DiffOptions } from './diff.ts'
+export type { OwnerMapping } from './diff/compare.ts'
 export { type DirectoryOptions, fromDirectory, type Owner } from './directory.ts'
 export type { ContentDigest } from './efficiency/ledger.ts'
 export {

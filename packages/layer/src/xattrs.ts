@@ -80,8 +80,10 @@ const MAXIMUM_ARGUMENTS = 256 * 1024
 
 function* argumentLists(paths: readonly string[] | undefined): Generator<string[], void, void> {
   // An argument cannot hold a name that is not UTF-8: then everything is read.
-  if (paths === undefined || paths.some((path) => hasRawBytes(path)))
-    return yield [...ARGUMENTS, '-R', '--', ROOT]
+  if (paths === undefined || paths.some((path) => hasRawBytes(path))) {
+    yield [...ARGUMENTS, '-R', '--', ROOT]
+    return
+  }
   let list: string[] = []
   let length = 0
   for (const path of paths) {

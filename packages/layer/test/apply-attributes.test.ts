@@ -14,6 +14,7 @@ import { mapOwners, type OwnerMap, squashOwners } from '../src/apply/owners.ts'
 import { isImageXattr } from '../src/xattrs/image-xattrs.ts'
 import { apply } from '../src/apply.ts'
 import { archive, directory, file, hardlink, inOrder, marker, member, pax, symlink } from './archive.ts'
+import { needs } from './peers.ts'
 import { isRoot, names, snapshot } from './disk.ts'
 
 const CAPABILITY_2 = Buffer.from('0100000200200000000000000000000000000000', 'hex')
@@ -28,6 +29,7 @@ function attributes(path: string): string[] {
 
 /** Whether the tools are there, and the file system takes attributes. */
 function supported(root: string): boolean {
+  if (needs('getfattr', 'setfattr') !== false) return false
   try {
     execFileSync('setfattr', ['-n', 'user.probe', '-v', '1', root], { stdio: 'ignore' })
     execFileSync('setfattr', ['-x', 'user.probe', root], { stdio: 'ignore' })

@@ -197,7 +197,7 @@ t.test('layers that umoci writes are applied to what umoci packed', { skip }, as
 
 /** umoci rounds times to the nearest second, up too: so there is to be nothing to round. */
 function cutTimes(root: string): void {
-  for (const name of readdirSync(root, { recursive: true, encoding: 'latin1' }) as string[]) {
+  for (const name of readdirSync(root, { recursive: true, encoding: 'latin1' })) {
     const location = Buffer.from(`${root}/${name}`, 'latin1')
     const seconds = Math.floor(lstatSync(location).mtimeMs / 1000)
     lutimesSync(location, seconds, seconds)

@@ -17,6 +17,9 @@ const PROBES = {
   Python: ['python3', '--version'],
   umoci: ['umoci', '--version'],
   getfattr: ['getfattr', '--version'],
+  setfattr: ['setfattr', '--version'],
+  gzip: ['gzip', '--version'],
+  zstd: ['zstd', '--version'],
 } as const
 
 /** A program of others. */

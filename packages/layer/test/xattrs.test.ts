@@ -5,11 +5,13 @@ import { decodePath, diff, fromDirectory, pack } from '../src/index.ts'
 import { readXattrs } from '../src/xattrs.ts'
 import { createSnapshot } from '../src/snapshot.ts'
 import { collect } from './archive.ts'
+import { needs } from './peers.ts'
 import { isRoot, writeBytes } from './disk.ts'
 
 const probe = t.testdir({ f: '' })
-const hasTools = spawnSync('setfattr', ['-n', 'user.a', '-v', '1', `${probe}/f`]).status === 0
-const skip = hasTools ? {} : { skip: 'setfattr is missing or the file system has no user attributes' }
+const missing = needs('getfattr', 'setfattr')
+const works = spawnSync('setfattr', ['-n', 'user.a', '-v', '1', `${probe}/f`]).status === 0
+const skip = { skip: missing || (works ? false : 'the file system has no user attributes') }
 
 /** One character a byte in names of files and attributes. */
 function set(path: string, name: string, value: string): void {
@@ -51,6 +53,22 @@ t.test('T9, B23: names and values are read byte for byte, names in order', skip,
   mkdirSync(Buffer.from(`${root}/\xFF\xFE dir`, 'latin1'))
   set(`${root}/\xFF\xFE dir`, 'user.x', 'y')
   t.strictSame(plain((await readXattrs(named))!), { '': ['user.x=y'] }, 'a root that is not UTF-8')
+})
+
+t.test('only the paths that are asked for', skip, async (t) => {
+  const root = t.testdir({ dir: { a: '', b: '' }, none: '' })
+  for (const path of ['dir', 'dir/a', 'dir/b']) set(`${root}/${path}`, 'user.n', path)
+  set(root, 'user.n', 'root')
+  const read = async (...paths: string[]): Promise<unknown> => plain((await readXattrs(root, { paths }))!)
+  t.strictSame(await read('dir', 'none'), { dir: ['user.n=dir'] })
+  t.strictSame(await read('', 'dir/b'), { '': ['user.n=root'], 'dir/b': ['user.n=dir/b'] })
+  t.strictSame(await read(), {})
+  const many = Array.from({ length: 3_000 }, (_, index) => `dir/${'long'.repeat(30)}-${index}`)
+  t.match(await read(...many, 'dir/a'), { 'dir/a': ['user.n=dir/a'] }, 'more than one list of arguments')
+  const name = '\xFF'
+  writeBytes(`${root}/${name}`, '')
+  set(`${root}/${name}`, 'user.n', 'raw')
+  t.match(await read('\uDCFF'), { '\uDCFF': ['user.n=raw'] }, 'a name that is not UTF-8')
 })
 
 t.test('large values, and more than fits a pipe', skip, async (t) => {

@@ -9,9 +9,10 @@ import { BuilderError } from '../errors.ts'
 export async function named<T>(name: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action()
-  } catch (cause) {
-    const { code, message, syscall } = cause as NodeJS.ErrnoException
-    if (syscall === undefined || code === undefined) throw cause
+  } catch (error) {
+    const { cause = error } = error as Error
+    const { message, syscall } = cause as NodeJS.ErrnoException
+    if (syscall === undefined) throw error
     throw new BuilderError('ERR_BUILDER_USAGE', `Cannot read ${JSON.stringify(name)}: ${message}`, { cause })
   }
 }

@@ -37,9 +37,16 @@ export function createProgram(context: CommandContext): Command {
     defineLayer,
     defineDigest,
   ]) {
-    program.addCommand(define(context).copyInheritedSettings(program))
+    program.addCommand(inherit(define(context), program))
   }
   return program
+}
+
+/** Gives a command, and those below it, the settings of the one above. */
+function inherit(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent)
+  for (const child of command.commands) inherit(child, command)
+  return command
 }
 
 function defineBuild(context: CommandContext): Command {

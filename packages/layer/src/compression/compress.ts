@@ -6,8 +6,6 @@
 import { rechunk } from './chunks.ts'
 import { createEncoder, type EncoderOptions } from './encoder.ts'
 
-export type { CompressionAlgorithm, EncoderOptions } from './encoder.ts'
-
 /** Options of {@link compress}. */
 export interface CompressOptions extends EncoderOptions {
   /** How many pieces are compressed at a time; no influence on the bytes. Default 4 for gzip, 2 for zstd. */
