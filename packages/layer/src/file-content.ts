@@ -6,7 +6,7 @@
 import type { ByteSource, OpenOptions } from '@varve/digest'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { LayerError, quoted, systemCode } from './errors.ts'
-import { type Location, withLocation } from './location.ts'
+import { isLongLocation, joinLocation, type Location, withLocation } from './location.ts'
 
 const CHUNK = 1024 * 1024
 
@@ -36,6 +36,9 @@ export class FileContent implements ByteSource {
    */
   openFile(): number {
     try {
+      const whole = joinLocation(this.root, this.path)
+      // Not by a closure where it can be helped (measured).
+      if (!isLongLocation(whole)) return openSync(whole, READ_FLAGS)
       return withLocation(this.root, this.path, (location) => openSync(location, READ_FLAGS))
     } catch (error) {
       const gone = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(systemCode(error) ?? '')

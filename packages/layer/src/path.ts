@@ -21,6 +21,11 @@ export function decodePath(bytes: Uint8Array): string {
   return decodeBytes(bytes, 0, bytes.byteLength)
 }
 
+/** {@link decodePath} of a string that has one character for every byte, which is how the system is best asked. */
+export function decodeBinary(name: string): string {
+  return isAscii(name) ? name : decodePath(Buffer.from(name, 'latin1'))
+}
+
 /** {@link decodePath} of `bytes[start, end)`. */
 export function decodeBytes(bytes: Uint8Array, start: number, end: number): string {
   let seen = 0

@@ -244,6 +244,79 @@ t.test('owners are right below a setgid directory', { skip: isRoot ? false : 'ne
   ])
 })
 
+t.test(
+  'directories made below a setgid directory get what the layer says',
+  { skip: isRoot ? false : 'needs root' },
+  async (t) => {
+    const root = t.testdir({})
+    await apply(root, [await inOrder([directory('d', { mode: 0o2775, gid: 50 })])])
+    await apply(root, [
+      await inOrder([
+        file('d/before'),
+        directory('d/a'),
+        directory('d/a/b', { mode: 0o2755, gid: 50 }),
+        file('d/a/b/f', '', { gid: 50 }),
+        file('d/a/f'),
+        directory('d/a/g', { mode: 0o700, gid: 50 }),
+      ]),
+    ])
+    t.strictSame(snapshot(root, { owners: true }).slice(1), [
+      '/d dir 2775 0:50',
+      '/d/a dir 755 0:0',
+      '/d/a/b dir 2755 0:50',
+      '/d/a/b/f "" 644 0:50',
+      '/d/a/f "d/a/f" 644 0:0',
+      '/d/a/g dir 700 0:50',
+      '/d/before "d/before" 644 0:0',
+    ])
+  },
+)
+
+t.test('directories get their modes under any umask', async (t) => {
+  const modes = [0o777, 0o775, 0o755, 0o711, 0o700, 0o555, 0o1777, 0o2755]
+  const layer = await inOrder(modes.flatMap((mode) => [directory(`${mode}`, { mode }), file(`${mode}/f`)]))
+  for (const umask of [0, 0o22, 0o27, 0o77]) {
+    const root = t.testdir({})
+    const before = process.umask(umask)
+    try {
+      await apply(root, [layer.subarray(0, 4096), layer.subarray(4096)])
+    } finally {
+      process.umask(before)
+    }
+    for (const mode of modes) t.equal(statSync(`${root}/${mode}`).mode & 0o7777, mode)
+  }
+})
+
+t.test(
+  'a directory that is described twice is as it was said last, also if it was closed in between',
+  { skip: isRoot ? false : 'needs root' },
+  async (t) => {
+    const root = t.testdir({})
+    const others = Array.from({ length: 300 }, (_, index) => `other-${index}`)
+    await apply(root, [
+      await inOrder([
+        directory('d', { mode: 0o2750, uid: 5, gid: 6 }),
+        file('d/f'),
+        ...others.flatMap((name) => [directory(name), file(`${name}/f`)]),
+        file('d/g', '', { gid: 6 }),
+        directory('d/e'),
+        file('d/e/f'),
+        directory('d'),
+      ]),
+    ])
+    t.strictSame(
+      snapshot(root, { owners: true }).filter((line) => line.startsWith('/d')),
+      [
+        '/d dir 755 0:0',
+        '/d/e dir 755 0:0',
+        '/d/e/f "d/e/f" 644 0:0',
+        '/d/f "d/f" 644 0:0',
+        '/d/g "" 644 0:6',
+      ],
+    )
+  },
+)
+
 t.test('modes are right when the umask changes while the layer arrives', async (t) => {
   const root = t.testdir({})
   const layer = await inOrder([

@@ -370,6 +370,11 @@ t.test('links that lead nowhere are refused', async (t) => {
     ['a', 'b = a', 'c = a'],
     'a chain is cut short',
   )
+  const names = Array.from({ length: 50_000 }, (_, index) => `f${String(index).padStart(5, '0')}`)
+  const long = names.slice(1).map((name, index) => hardlink(names[index]!, name))
+  const chain = tree(...long, file(names.at(-1)!, 'x'))
+  // Following each link to its end would take minutes.
+  t.equal((await diff(tree(), chain)).length, names.length, 'a long chain is followed once')
 })
 
 t.test('T16: a name outside the changes is not linked to', async (t) => {

@@ -1,6 +1,8 @@
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
 import { bytesSource } from '@varve/digest'
 import t from 'tap'
-import { type Entry, fromLayers, fromTar, merge, Tree } from '../src/index.ts'
+import { apply, type Entry, fromLayers, fromTar, merge, Tree } from '../src/index.ts'
 import { collect, directory, file, hardlink, inOrder, marker, symlink } from './archive.ts'
 import { SEMANTICS } from './semantics.ts'
 
@@ -119,4 +121,18 @@ t.test('C5: many opaque markers over one large tree cost one walk', async (t) =>
   const started = performance.now()
   t.equal(merge(lower, markers).size, 1)
   t.ok(performance.now() - started < 5000)
+})
+
+t.test('a chain of hard links in the wrong order is followed so far and no further', async (t) => {
+  const chain = (length: number): Entry[] => [
+    ...Array.from({ length }, (_, index) => hardlink(`link-${100 + index}`, `link-${101 + index}`)),
+    file(`link-${100 + length}`),
+  ]
+  const onDisk = async (length: number): Promise<void> => {
+    await apply(mkdtempSync(join(t.testdir({}), 'root-')), [await inOrder(chain(length))])
+  }
+  t.equal(merge(Tree.from([]), Tree.from(chain(41))).size, 42)
+  await onDisk(41)
+  t.throws(() => merge(Tree.from([]), Tree.from(chain(60))), { code: 'ERR_LAYER_LINK' })
+  await t.rejects(onDisk(60), { code: 'ERR_LAYER_LINK' })
 })

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { appendFileSync, readFileSync, truncateSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { bytesSource, type Digest, digestOf } from '@varve/digest'
 import t from 'tap'
@@ -136,6 +137,48 @@ t.test('chunks are of 1 MiB, and members follow each other without a gap', async
         ['é', 1],
       ],
     )
+  }
+})
+
+t.test('files of a directory are read to the byte, wherever a chunk ends', async (t) => {
+  const mebibyte = 1024 * 1024
+  // After the header of the root and of the file: a content that ends before, at and behind the end of the chunk.
+  const room = mebibyte - 2 * 512
+  for (const size of [
+    room - 512,
+    room - 511,
+    room - 1,
+    room,
+    room + 1,
+    room + mebibyte,
+    room + mebibyte + 1,
+  ]) {
+    const root = t.testdir({ a: 'x'.repeat(size), b: 'B', empty: '' })
+    const tree = await fromDirectory(root)
+    const inMemory = Tree.from(
+      [...tree].map((entry) =>
+        entry.size === 0
+          ? entry
+          : createEntry({ ...entry, content: bytesSource(readFileSync(`${root}/${entry.path}`)) }),
+      ),
+    )
+    const digests: [string, Digest][] = []
+    const chunks: Uint8Array[] = []
+    for await (const chunk of pack(tree, { onFile: (path, digest) => void digests.push([path, digest]) }))
+      chunks.push(chunk)
+    t.ok(
+      chunks.slice(0, -1).every((chunk) => chunk.byteLength === mebibyte),
+      `${size}`,
+    )
+    t.ok(Buffer.concat(chunks).equals(await collect(pack(inMemory))), 'as from memory')
+    t.strictSame(
+      digests,
+      ['a', 'b', 'empty'].map((name) => [name, digestOf(readFileSync(`${root}/${name}`))]),
+    )
+    appendFileSync(`${root}/a`, 'y')
+    await t.rejects(collect(pack(tree)), { code: 'ERR_LAYER_CHANGED', path: 'a' }, 'a byte more')
+    truncateSync(`${root}/a`, size - 1)
+    await t.rejects(collect(pack(tree)), { code: 'ERR_LAYER_CHANGED', path: 'a' }, 'a byte less')
   }
 })
 

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import t from 'tap'
 import { LayerError } from '../src/errors.ts'
-import { comparePaths, compareFrom, encodePath, isCleanPath, normalizePath } from '../src/path.ts'
+import {
+  comparePaths,
+  compareFrom,
+  decodeBinary,
+  decodePath,
+  encodePath,
+  isCleanPath,
+  normalizePath,
+} from '../src/path.ts'
 import { archive, member, readMembers } from './archive.ts'
 
 const letters = fc.string({ unit: fc.constantFrom('a', '.', '/', 'é', '-'), maxLength: 12 })
@@ -57,6 +65,17 @@ t.test('T19: and so it is in a header, by one look at its bytes or by two', asyn
     { numRuns: 1000 },
   )
   t.pass('for every name tried')
+})
+
+t.test('a name that has a character for every byte is decoded as its bytes are', async (t) => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 12 }), (bytes) => {
+      const buffer = Buffer.from(bytes)
+      assert.equal(decodeBinary(buffer.toString('latin1')), decodePath(buffer))
+    }),
+  )
+  t.equal(decodeBinary('\u00c3\u00a9'), 'é')
+  t.equal(decodeBinary('\u00ff'), '\uDCFF')
 })
 
 t.test('comparing from a common slash on is comparing', async (t) => {

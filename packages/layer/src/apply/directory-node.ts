@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { Owner } from '../directory.ts'
 import type { Location } from '../location.ts'
 import { joinPath } from '../path.ts'
-import type { Birth } from './birth.ts'
+import { type Birthplace, newBirthplace } from './birth.ts'
 
 /** Metadata to be set when nothing more is written into the directory. */
 export interface DirectoryAttributes {
@@ -50,10 +51,11 @@ export class DirectoryNode {
   readonly children: Map<string, DirectoryNode> = new Map()
   /** Names of all else that this layer wrote here. */
   readonly written: Set<string> = new Set()
-  /** What new files in it are like; `undefined` until one was looked at. */
-  birth: Birth | undefined
-  /** This apply made it. */
-  made = false
+  /** What is made in it is like what was seen here. */
+  birthplace: Birthplace
+  /** Its owner and mode at present, where they are known: of what this apply made. */
+  owner: Owner | undefined
+  mode: number | undefined
   /** It may have extended attributes. */
   attributed = true
   /** The layer has an entry for it. */
@@ -75,7 +77,9 @@ export class DirectoryNode {
     name: string,
     attributes: DirectoryAttributes,
     cleared: boolean,
+    birthplace: Birthplace = newBirthplace(),
   ) {
+    this.birthplace = birthplace
     this.parent = parent
     this.name = name
     this.attributes = attributes

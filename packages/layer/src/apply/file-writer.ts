@@ -55,7 +55,7 @@ export class FileWriter {
   }
 
   /** Makes the file of a name; fails with `EEXIST` if the name is taken. */
-  open(parent: DirectoryNode, name: string, location: Location, entry: Entry, turn: number): void {
+  open(parent: DirectoryNode, name: string, location: Location, entry: Entry): void {
     // setuid is lost by a write, and must not be there before the owner is right.
     const mode = entry.mode & 0o777
     const fd = openSync(location, CREATE_FLAGS, mode)
@@ -66,7 +66,8 @@ export class FileWriter {
     this.#position = 0
     this.#endsInHole = false
     this.#digester = this.#observe === undefined ? undefined : createDigester()
-    this.#birth = parent.birth = observeBirth(parent.birth, turn, mode, fd)
+    const { birthplace } = parent
+    this.#birth = birthplace.file = observeBirth(birthplace.file, this.#root.turn, mode, fd)
   }
 
   data(chunk: Buffer, start: number, end: number): void {
@@ -100,7 +101,7 @@ export class FileWriter {
       // Some attributes may only be set by whoever may write to the file.
       this.#metadata.setWritable(fd, entry)
       const settle = (): void => this.#metadata.setFileMode(fd, entry, undefined)
-      const location = this.#root.at(this.#parent, this.#name)
+      const location = this.#root.handles.atForAdapter(this.#parent, this.#name)
       if (this.#xattrs.defers) this.#fd = -1
       this.#xattrs.set(entry.path, xattrs, { location, fd, settle })
     } else this.#metadata.setFileMode(fd, entry, birth)

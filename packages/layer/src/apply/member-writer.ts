@@ -7,12 +7,13 @@ import { linkSync, lstatSync, symlinkSync } from 'node:fs'
 import type { Entry } from '../entry.ts'
 import { LayerError, quoted, systemCode } from '../errors.ts'
 import { toLocation } from '../location.ts'
+import { MAX_LINK_ROUNDS } from '../merge/file-system.ts'
 import { baseOf, parentOf } from '../path.ts'
 import type { MemberHandler } from '../tar/body.ts'
 import type { MemberHead } from '../tar/member.ts'
 import { parseWhiteout } from '../whiteout.ts'
 import type { DeviceType, FileSystemAdapter } from './adapter.ts'
-import { birthOf } from './birth.ts'
+import { birthOf, newBirthplace } from './birth.ts'
 import type { DirectoryNode } from './directory-node.ts'
 import { type FileObserver, FileWriter } from './file-writer.ts'
 import type { MetadataWriter } from './metadata.ts'
@@ -36,8 +37,6 @@ export class MemberWriter implements MemberHandler {
   readonly #adapter: FileSystemAdapter
   readonly #xattrs: XattrWriter
   readonly #files: FileWriter
-  /** Counts the times others had a chance to change what holds for the whole process. */
-  #turn = 0
   /** Hard links to what has not come yet. */
   #waiting: Entry[] = []
 
@@ -58,7 +57,7 @@ export class MemberWriter implements MemberHandler {
 
   /** To be called after every wait. */
   resume(): void {
-    this.#turn++
+    this.#root.turn++
   }
 
   begin({ entry }: MemberHead): boolean {
@@ -94,12 +93,14 @@ export class MemberWriter implements MemberHandler {
 
   /** Makes the links that waited, and sets what was put off for directories: they are written to no more. */
   finish(): void {
-    while (this.#waiting.length > 0) {
+    for (let round = 0; this.#waiting.length > 0; round++) {
       const before = this.#waiting
       this.#waiting = []
       for (const entry of before) this.begin({ entry, offset: 0, storedSize: 0, sparse: undefined })
       this.entries -= before.length
-      if (this.#waiting.length === before.length) throw linkError(before[0]!, 'is missing')
+      const [still] = this.#waiting
+      const stuck = this.#waiting.length === before.length || round === MAX_LINK_ROUNDS
+      if (still !== undefined && stuck) throw linkError(still, 'is missing')
     }
     this.#xattrs.flush()
     for (const { path, node } of this.#root.childrenFirst()) {
@@ -136,9 +137,7 @@ export class MemberWriter implements MemberHandler {
     const name = baseOf(entry.path)
     switch (entry.type) {
       case 'file':
-        this.#replace(parent, name, () =>
-          this.#files.open(parent, name, this.#root.at(parent, name), entry, this.#turn),
-        )
+        this.#replace(parent, name, () => this.#files.open(parent, name, this.#root.at(parent, name), entry))
         wrote(parent, name)
         return true
       case 'directory':
@@ -161,22 +160,22 @@ export class MemberWriter implements MemberHandler {
   }
 
   #makeDirectory(parent: DirectoryNode, name: string, entry: Entry): void {
-    const node = parent.children.get(name) ?? this.#replaceByDirectory(parent, name)
+    const node = parent.children.get(name) ?? this.#replaceByDirectory(parent, name, entry.mode)
     parent.touch()
     this.#describe(node, entry)
   }
 
   /** A directory that is there stays, with what is in it; anything else, a symlink to one too, goes. */
-  #replaceByDirectory(parent: DirectoryNode, name: string): DirectoryNode {
+  #replaceByDirectory(parent: DirectoryNode, name: string, mode: number): DirectoryNode {
     try {
-      return this.#root.make(parent, name)
+      return this.#root.make(parent, name, mode)
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error
     }
     const existing = this.#root.child(parent, name)
     if (existing !== undefined) return existing
     this.#root.remove(parent, name)
-    return this.#root.make(parent, name)
+    return this.#root.make(parent, name, mode)
   }
 
   /** Gives a directory all the metadata of its entry; what it had of that is gone. */
@@ -192,7 +191,10 @@ export class MemberWriter implements MemberHandler {
     // Those it has by an earlier entry must be there to be taken away.
     if (replace) this.#xattrs.flush()
     node.attributed = true
-    this.#xattrs.set(entry.path, xattrs, { location: this.#root.handles.self(node), replace })
+    // A default ACL may be one of them.
+    const settle = (): void => void (node.birthplace = newBirthplace())
+    const location = this.#root.handles.atForAdapter(node, '.')
+    this.#xattrs.set(entry.path, xattrs, { location, replace, settle })
   }
 
   #link(parent: DirectoryNode, name: string, entry: Entry): boolean {
@@ -224,9 +226,8 @@ export class MemberWriter implements MemberHandler {
   #makeDevice(parent: DirectoryNode, name: string, entry: Entry, type: DeviceType): void {
     this.#root.remove(parent, name)
     const { devMajor, devMinor, mode } = entry
-    if (
-      this.#adapter.makeDevice(this.#root.at(parent, name), type, devMajor, devMinor, mode) === 'unsupported'
-    ) {
+    const location = this.#root.handles.atForAdapter(parent, name)
+    if (this.#adapter.makeDevice(location, type, devMajor, devMinor, mode) === 'unsupported') {
       this.#metadata.unsupported.push({ path: entry.path, attribute: 'device' })
       return
     }
@@ -253,10 +254,13 @@ export class MemberWriter implements MemberHandler {
   #finishNode(parent: DirectoryNode, name: string, entry: Entry): void {
     wrote(parent, name)
     const location = this.#root.at(parent, name)
-    parent.birth ??= birthOf(lstatSync(location), -1, 0)
-    this.#metadata.setLink(location, entry, parent.birth)
+    const { birthplace } = parent
+    const birth = birthplace.file ?? birthplace.directory ?? birthOf(lstatSync(location), -1, 0)
+    birthplace.file ??= birth
+    this.#metadata.setLink(location, entry, birth)
     const xattrs = this.#xattrs.wanted(entry)
-    if (xattrs.size > 0) this.#xattrs.set(entry.path, xattrs, { location })
+    if (xattrs.size === 0) return
+    this.#xattrs.set(entry.path, xattrs, { location: this.#root.handles.atForAdapter(parent, name) })
   }
 }
 

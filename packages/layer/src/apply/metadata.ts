@@ -17,7 +17,7 @@ import type { Owner } from '../directory.ts'
 import type { Entry } from '../entry.ts'
 import { LayerError, systemCode } from '../errors.ts'
 import type { Location } from '../location.ts'
-import { type Birth, hasMode, hasOwner } from './birth.ts'
+import { type Birth, hasMode, hasOwner, newBirthplace } from './birth.ts'
 import type { DirectoryNode } from './directory-node.ts'
 import type { DirectoryHandles } from './handles.ts'
 import type { OwnerRule } from './owners.ts'
@@ -98,11 +98,16 @@ export class MetadataWriter {
     const { uid, gid, mode } = node.attributes
     const before = this.unsupported.length
     const owner = uid === undefined || gid === undefined ? undefined : this.ownerOf({ path, uid, gid })
-    const birth = node.made ? node.parent?.birth : undefined
-    if (owner !== undefined && !hasOwner(birth, owner)) {
+    if (owner !== undefined && !hasOwner(node.owner, owner)) {
       this.#chown(path, () => fchownSync(fd, owner.uid, owner.gid))
+      node.owner = node.mode = undefined
+      node.birthplace = newBirthplace()
     }
-    if (mode !== undefined) fchmodSync(fd, mode)
+    if (mode !== undefined && mode !== node.mode) {
+      fchmodSync(fd, mode)
+      node.mode = mode
+      node.birthplace = newBirthplace()
+    }
     const time = this.#seconds(path, node.attributes)
     futimesSync(fd, time, time)
     // A directory that is written to again is set again, and reported once.

@@ -12,12 +12,15 @@ import { LayerError, quoted } from '../errors.ts'
 import type { Location } from '../location.ts'
 import { loopError, MAX_SYMLINKS } from '../merge/file-system.ts'
 import { decodePath, joinPath } from '../path.ts'
+import { birthOf, covers, hasMode } from './birth.ts'
 import { DEFAULT_DIRECTORY, type DirectoryAttributes, DirectoryNode } from './directory-node.ts'
 import { DirectoryHandles, type HandleOptions } from './handles.ts'
 import { listNames, removeName } from './remove.ts'
 
-/** Mode of a directory while it is written to. */
+/** What a directory must let us do while it is written to, and what it may let others do before its owner is set. */
 const OPEN_MODE = 0o700
+const SAFE_MODE = 0o755
+const DEFAULT_MODE = 0o755
 
 /** The root and what is known below it. Close it in the end. */
 export class RootDirectory {
@@ -25,6 +28,8 @@ export class RootDirectory {
   readonly handles: DirectoryHandles
   /** Called when something that is no directory has to become one. */
   onReplace: (path: string) => void = () => {}
+  /** Counts the times others had a chance to change what holds for the whole process. */
+  turn = 0
   /** Members of one directory come one after the other. */
   #lastPath: string | undefined
   #lastNode: DirectoryNode | undefined
@@ -76,12 +81,23 @@ export class RootDirectory {
     return stats?.isDirectory() === true ? this.#adopt(parent, name, stats) : undefined
   }
 
-  /** Makes a directory where nothing is. Mode, owner and time are those of a missing parent until something else is said. */
-  make(parent: DirectoryNode, name: string): DirectoryNode {
-    mkdirSync(this.at(parent, name), OPEN_MODE)
+  /**
+   * Makes a directory where nothing is, and where that can be with the `mode` it is to get. Its metadata is that of a
+   * missing parent until something else is said.
+   */
+  make(parent: DirectoryNode, name: string, mode: number = DEFAULT_MODE): DirectoryNode {
+    const { birthplace } = parent
+    const location = this.at(parent, name)
+    const asked = (mode & SAFE_MODE) | OPEN_MODE
+    mkdirSync(location, asked)
     parent.disturb()
-    const node = this.#add(parent, name, DEFAULT_DIRECTORY, true)
-    node.made = true
+    const node = new DirectoryNode(parent, name, DEFAULT_DIRECTORY, true, birthplace)
+    parent.children.set(name, node)
+    if (!covers(birthplace.directory, this.turn, asked)) {
+      birthplace.directory = birthOf(lstatSync(location), this.turn, asked)
+    }
+    node.owner = birthplace.directory
+    if (hasMode(birthplace.directory, asked)) node.mode = asked
     node.attributed = false
     // It has to get its mode even if nothing comes to be in it.
     node.disturb()
@@ -153,19 +169,9 @@ export class RootDirectory {
 
   /** Takes up a directory that was there before, and makes sure that we can write into it. */
   #adopt(parent: DirectoryNode, name: string, stats: Stats): DirectoryNode {
-    const node = this.#add(parent, name, attributesOf(stats), parent.cleared)
-    if (needsUnlock(stats)) this.handles.unlock(node, (stats.mode & 0o7777) | OPEN_MODE)
-    return node
-  }
-
-  #add(
-    parent: DirectoryNode,
-    name: string,
-    attributes: DirectoryAttributes,
-    cleared: boolean,
-  ): DirectoryNode {
-    const node = new DirectoryNode(parent, name, attributes, cleared)
+    const node = new DirectoryNode(parent, name, attributesOf(stats), parent.cleared)
     parent.children.set(name, node)
+    if (needsUnlock(stats)) this.handles.unlock(node, (stats.mode & 0o7777) | OPEN_MODE)
     return node
   }
 }

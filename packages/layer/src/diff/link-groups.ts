@@ -12,6 +12,8 @@ export class LinkGroups {
   readonly #tree: Tree
   readonly #files = new Map<string, string>()
   readonly #names = new Map<string, string[]>()
+  /** Files at the end of chains that were followed. */
+  readonly #ends = new Map<string, Entry>()
 
   constructor(tree: Tree) {
     this.#tree = tree
@@ -48,22 +50,24 @@ export class LinkGroups {
    * @throws {LayerError} `ERR_LAYER_LINK` if a hard link leads nowhere.
    */
   resolve(entry: Entry): Entry {
+    const passed: string[] = []
     let here = entry
-    // Our own trees have no chains of links, archives may; a chain longer than the tree is a loop.
-    for (let left = this.#tree.size; here.type === 'hardlink'; left--) {
-      const next = left === 0 ? undefined : this.#tree.get(here.linkname)
-      if (next === undefined || next.type === 'directory') {
-        const { path, linkname } = entry
-        throw new LayerError(
-          'ERR_LAYER_LINK',
-          `No file for the hard link ${quoted(path)} to ${quoted(linkname)}`,
-          {
-            path,
-          },
-        )
-      }
+    while (here.type === 'hardlink') {
+      const known = this.#ends.get(here.path)
+      // Our own trees have no chains of links, archives may; a chain longer than the tree is a loop.
+      const next: Entry | undefined =
+        passed.length > this.#tree.size ? undefined : (known ?? this.#tree.get(here.linkname))
+      if (next === undefined || next.type === 'directory') throw linkError(entry)
+      passed.push(here.path)
       here = next
     }
+    // Each link of a long chain is followed once, not once for every link before it.
+    if (passed.length > 1) for (const path of passed) this.#ends.set(path, here)
     return here
   }
+}
+
+function linkError({ path, linkname }: Entry): LayerError {
+  const message = `No file for the hard link ${quoted(path)} to ${quoted(linkname)}`
+  return new LayerError('ERR_LAYER_LINK', message, { path })
 }

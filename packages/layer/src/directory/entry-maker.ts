@@ -8,7 +8,7 @@ import { readlinkSync } from 'node:fs'
 import { createEntry, type Entry, type EntryType } from '../entry.ts'
 import { FileContent } from '../file-content.ts'
 import type { Location } from '../location.ts'
-import { decodePath } from '../path.ts'
+import { decodeBinary } from '../path.ts'
 import { type FileXattrs, xattrsOf } from '../xattrs.ts'
 import { attempt } from './attempt.ts'
 import { fileKey, type Status, type StatusReader, type Time } from './status.ts'
@@ -113,5 +113,5 @@ function contentOf(root: Location, path: string, size: number): FileContent {
 }
 
 function readLink(path: string, location: Location): string {
-  return decodePath(attempt(path, () => readlinkSync(location, 'buffer'), 'ERR_LAYER_CHANGED'))
+  return decodeBinary(attempt(path, () => readlinkSync(location, 'latin1'), 'ERR_LAYER_CHANGED'))
 }

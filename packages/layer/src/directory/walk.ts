@@ -11,7 +11,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { EntryType } from '../entry.ts'
 import { LayerError, quoted } from '../errors.ts'
 import { type Anchor, isLongLocation, joinLocation, type Location, openAnchor } from '../location.ts'
-import { decodePath, isAscii } from '../path.ts'
+import { decodeBinary } from '../path.ts'
 import { attempt, readError } from './attempt.ts'
 import { isSocket, type Status, type StatusReader, typeOf } from './status.ts'
 
@@ -99,7 +99,7 @@ class DirectoryWalk {
   }
 
   #take(frame: Frame, rawName: string): void {
-    const name = isAscii(rawName) ? rawName : decodePath(Buffer.from(rawName, 'latin1'))
+    const name = decodeBinary(rawName)
     const path = frame.prefix + name
     const location = joinLocation(frame.location, name)
     const status = this.#read(path, location)

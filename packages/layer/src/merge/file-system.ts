@@ -12,6 +12,12 @@ import { defaultDirectory, type Inode, Node } from './node.ts'
 /** Symlinks followed in one path, as path_resolution(7) has it, with the spec's writers' room to spare. */
 export const MAX_SYMLINKS = 255
 
+/**
+ * How often hard links that came before their targets are tried. A chain of links in the wrong order, each of which waits
+ * for the next, takes a round for each; archivers write none, and a hostile one could have millions.
+ */
+export const MAX_LINK_ROUNDS = 40
+
 /** Names, files and links; changed in place. */
 export class MemoryFileSystem {
   /** Called with each whiteout and opaque marker that hides nothing. */
@@ -28,9 +34,10 @@ export class MemoryFileSystem {
     let waiting: Entry[] = []
     for (const member of members) if (!this.#applyMember(member, ordinary)) waiting.push(member)
     // A hard link may come before the file it names.
-    while (waiting.length > 0) {
+    for (let round = 0; waiting.length > 0; round++) {
       const still = waiting.filter((member) => !this.#link(member))
-      if (still.length === waiting.length) throw linkError(still[0]!, 'is missing')
+      const stuck = still.length === waiting.length || round === MAX_LINK_ROUNDS
+      if (stuck && still[0] !== undefined) throw linkError(still[0], 'is missing')
       waiting = still
     }
   }

@@ -194,15 +194,19 @@ function fitsLink(linkname: string): boolean {
 /** Whether a path is clean and ASCII, in one pass: this is asked of every member (measured). */
 function isPlain(path: string): boolean {
   let start = 0
-  for (let at = 0; at <= path.length; at++) {
-    const code = at === path.length ? SLASH : path.charCodeAt(at)
+  for (let at = 0; at < path.length; at++) {
+    const code = path.charCodeAt(at)
     if (code === 0 || code >= 0x80) return false
     if (code !== SLASH) continue
-    // The components that are not clean are the empty one, "." and "..": short, and all dots.
-    if (at - start <= 2 && (at === start || (path[start] === '.' && path[at - 1] === '.'))) return false
+    if (!isPlainComponent(path, start, at)) return false
     start = at + 1
   }
-  return true
+  return isPlainComponent(path, start, path.length)
+}
+
+/** Whether a component is neither empty nor `.` nor `..`: those are short, and all dots. */
+function isPlainComponent(path: string, start: number, end: number): boolean {
+  return end - start > 2 || (end > start && (path[start] !== '.' || path[end - 1] !== '.'))
 }
 
 function isOctal(value: number, max: number): boolean {

@@ -181,31 +181,34 @@ export class TarParser {
     if (size < 0) throw malformed('a negative size', offset)
     if (size > this.#limits.paxBytes) throw limitError(this.#limits, 'paxBytes', 'A large extended header')
     this.#metaType = type
-    this.#pieces = []
     this.#remaining = size
     this.#state = 'meta'
-    if (size === 0) this.#endMeta(Buffer.alloc(0), offset + BLOCK)
+    if (size === 0) this.#endMeta(Buffer.alloc(0), 0, 0, offset + BLOCK)
   }
 
   /** Collects pieces as they come: the size a header states is no reason to allocate. */
   #readMeta(buffer: Buffer, at: number): number {
     const end = Math.min(buffer.length, at + this.#remaining)
-    const piece = buffer.subarray(at, end)
     this.#remaining -= end - at
-    // A copy if it has to wait: its chunk may be far larger.
-    if (this.#remaining > 0) this.#pieces.push(Buffer.from(piece))
-    else {
-      const body = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece])
-      this.#endMeta(body, this.#base + end - body.length)
+    if (this.#remaining === 0 && this.#pieces.length === 0) {
+      // Most lie in one chunk: read where they lie, since a view of each costs as much as reading it (measured).
+      this.#endMeta(buffer, at, end, this.#base + at)
+      return end
+    }
+    // A copy, since it has to wait: its chunk may be far larger.
+    this.#pieces.push(Buffer.from(buffer.subarray(at, end)))
+    if (this.#remaining === 0) {
+      const body = Buffer.concat(this.#pieces)
+      this.#endMeta(body, 0, body.length, this.#base + end - body.length)
     }
     return end
   }
 
-  #endMeta(body: Buffer, offset: number): void {
-    this.#pieces = []
+  #endMeta(buffer: Buffer, start: number, end: number, offset: number): void {
+    if (this.#pieces.length > 0) this.#pieces = []
     this.#countEntry()
-    this.#preamble.take(this.#metaType, body, offset)
-    this.#skip(padded(body.length) - body.length)
+    this.#preamble.take(this.#metaType, buffer, start, end, offset)
+    this.#skip(padded(end - start) - (end - start))
   }
 
   #beginMember(block: Buffer, at: number, offset: number): void {

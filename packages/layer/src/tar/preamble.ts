@@ -4,7 +4,7 @@
  * @module
  */
 import { LayerError } from '../errors.ts'
-import { decodePath } from '../path.ts'
+import { decodeBytes } from '../path.ts'
 import type { Preamble } from './member.ts'
 import { parsePax, type PaxRecords } from './pax.ts'
 
@@ -28,17 +28,18 @@ export class PreambleReader implements Preamble {
     this.#strict = strict
   }
 
-  /** Takes the body of a meta member. */
-  take(type: string, body: Buffer, offset: number): void {
-    if (type === 'g') return this.#takeGlobal(parsePax(body, offset))
+  /** Takes the body of a meta member: `bytes[start, end)`, which lie at `offset` of the archive. */
+  take(type: string, bytes: Buffer, start: number, end: number, offset: number): void {
+    if (type === 'g') return this.#takeGlobal(parsePax(bytes.subarray(start, end), offset))
     if (type === 'x') {
       // Otherwise the second replaces the first, also where it is silent.
       if (this.local !== undefined) this.#refuse('two extended headers for one member', offset)
-      this.local = parsePax(body, offset)
+      this.local = parsePax(bytes.subarray(start, end), offset)
       return
     }
-    const nul = body.indexOf(0)
-    const name = decodePath(nul === -1 ? body : body.subarray(0, nul))
+    let nul = start
+    while (nul < end && bytes[nul] !== 0) nul++
+    const name = decodeBytes(bytes, start, nul)
     if (type === 'L') this.longName = name
     else this.longLink = name
   }
