@@ -18,8 +18,12 @@ export interface Inputs {
   tree(): string
   /** 1 GiB of random bytes in 8 files. */
   largeTree(): string
+  /** The first half of it, for work that takes longer. */
+  halfTree(): string
   /** GNU tar's archive of {@link tree}. */
   treeArchive(): string
+  /** GNU tar's archive of {@link halfTree}. */
+  halfArchive(): string
   /** The first 80 MiB of it, for work that takes longer. */
   archivePart(): string
   /** 128 MiB of random bytes in a file of its own directory. */
@@ -40,17 +44,17 @@ const MODIFIED = 1_704_067_200
 export function createInputs(directory: string): Inputs {
   const scratch = join(directory, 'scratch')
   mkdirSync(scratch)
-  const tree = once(() => makeTree(join(directory, 'tree')))
-  const treeArchive = once(() => {
-    const path = join(directory, 'tree.tar')
-    runShell('tar --sort=name -cf "$2" -C "$1" .', tree(), path)
-    return path
-  })
+  const tree = once(() => makeTree(join(directory, 'tree'), FILES))
+  const halfTree = once(() => makeTree(join(directory, 'half-tree'), FILES / 2))
+  const treeArchive = once(() => makeArchive(join(directory, 'tree.tar'), tree()))
+  const halfArchive = once(() => makeArchive(join(directory, 'half-tree.tar'), halfTree()))
   return {
     scratch,
     largeFile: once(() => makeLargeFile(join(directory, 'large'))),
     tree,
+    halfTree,
     treeArchive,
+    halfArchive,
     largeTree: once(() => makeRandomTree(join(directory, 'large-tree'), LARGE_FILES)),
     archivePart: once(() => {
       const path = join(directory, 'part.tar')
@@ -62,7 +66,7 @@ export function createInputs(directory: string): Inputs {
       const layout = join(directory, 'image')
       const commands =
         'umoci init --layout "$1" && umoci new --image "$1:x" && umoci raw add-layer --image "$1:x" "$2"'
-      runShell(commands, layout, treeArchive())
+      runShell(commands, layout, halfArchive())
       return `${layout}:x`
     }),
   }
@@ -90,10 +94,15 @@ function writeRandom(path: string, mebibytes: number): void {
   closeSync(file)
 }
 
-function makeTree(path: string): string {
+function makeArchive(path: string, tree: string): string {
+  runShell('tar --sort=name -cf "$2" -C "$1" .', tree, path)
+  return path
+}
+
+function makeTree(path: string, files: number): string {
   const random = createRandom(2)
   const source = makeSource(random)
-  for (let index = 0; index < FILES; index++) {
+  for (let index = 0; index < files; index++) {
     const directory = join(path, directoryName(Math.floor(index / FILES_PER_DIRECTORY)))
     const file = join(directory, `module-${index}.js`)
     if (index % FILES_PER_DIRECTORY === 0) {

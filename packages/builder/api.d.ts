@@ -91,7 +91,7 @@ export declare class BuilderError extends Error {
   constructor(code: BuilderErrorCode, message: string, options?: BuilderErrorOptions);
 }
 
-export type BuilderErrorCode = 'ERR_BUILDER_USAGE' | 'ERR_BUILDER_DOCKERFILE' | 'ERR_BUILDER_IGNORE' | 'ERR_BUILDER_CONTEXT' | 'ERR_BUILDER_COPY' | 'ERR_BUILDER_BASE' | 'ERR_BUILDER_FETCH' | 'ERR_BUILDER_RUN' | 'ERR_BUILDER_RUNNER' | 'ERR_BUILDER_OUTPUT' | 'ERR_BUILDER_UNSUPPORTED';
+export type BuilderErrorCode = 'ERR_BUILDER_USAGE' | 'ERR_BUILDER_DOCKERFILE' | 'ERR_BUILDER_IGNORE' | 'ERR_BUILDER_CONTEXT' | 'ERR_BUILDER_COPY' | 'ERR_BUILDER_BASE' | 'ERR_BUILDER_FETCH' | 'ERR_BUILDER_RUN' | 'ERR_BUILDER_RUNNER' | 'ERR_BUILDER_OUTPUT' | 'ERR_BUILDER_MISMATCH' | 'ERR_BUILDER_UNSUPPORTED';
 
 export interface BuilderErrorOptions extends ErrorOptions {
   readonly location?: SourceLocation;

@@ -5,9 +5,16 @@
 
 export type Algorithm = OciAlgorithm | 'blake3';
 
+export interface BlockReader {
+  readonly size: number;
+  read(target: Uint8Array, position: number): number;
+  close(): void;
+}
+
 export interface ByteSource {
   readonly size: number | undefined;
   open(options?: OpenOptions): AsyncIterable<Uint8Array>;
+  openBlocks?(): BlockReader | undefined;
 }
 
 export interface Descriptor {

@@ -42,7 +42,7 @@ export const zstdFrames: Benchmark = {
   node: [22, 15],
   unit: 'ms',
   prepare: (inputs) => {
-    const [archive, script] = [inputs.archivePart(), scriptPath('ours/zstd')]
+    const [archive, script] = [inputs.treeArchive(), scriptPath('ours/zstd')]
     runShell(`${OURS} | zstd -dc | cmp - "$1"`, archive, script)
     return shellContest(`${OURS} | ${AWAY}`, `zstd -q -3 -T2 -c "$1" | ${AWAY}`, archive, script)
   },

@@ -20,10 +20,10 @@ const UMOCI =
 export const layerGzip: Benchmark = {
   name: 'layer-gzip',
   title:
-    '40,000 small files to gzip-6 layer with both digests, to `tar | tee >(openssl dgst) | pigz -6 -p2 | …`',
+    '20,000 small files to gzip-6 layer with both digests, to `tar | tee >(openssl dgst) | pigz -6 -p2 | …`',
   programs: ['tar', 'tee', 'openssl', 'pigz'],
   unit: 'ms',
-  prepare: (inputs) => pipeContest(inputs, inputs.tree()),
+  prepare: (inputs) => pipeContest(inputs, inputs.halfTree()),
 }
 
 /** Random bytes, gzip, against the same pipe. */
@@ -38,11 +38,11 @@ export const layerRandom: Benchmark = {
 /** Small files, gzip, against umoci, at a level whose output is no larger than its. */
 export const layerUmoci: Benchmark = {
   name: 'layer-umoci',
-  title: '40,000 small files to gzip layer with both digests, to `umoci insert` of no smaller a layer',
+  title: '20,000 small files to gzip layer with both digests, to `umoci insert` of no smaller a layer',
   programs: ['umoci', 'stat'],
   unit: 'ms',
   prepare: (inputs) => {
-    const values = valuesOf(inputs, inputs.tree(), 'gzip', '6')
+    const values = valuesOf(inputs, inputs.halfTree(), 'gzip', '6')
     runShell(`${OURS} && ${UMOCI}`, ...values)
     const [ours = 0, theirs = 0] = runShell(
       'stat -c %s "$1"; find "$1.oci/blobs/sha256" -type f -printf "%s\\n" | sort -n | tail -1',
@@ -58,12 +58,12 @@ export const layerUmoci: Benchmark = {
 /** Small files, zstd, against umoci's gzip. */
 export const layerZstd: Benchmark = {
   name: 'layer-zstd',
-  title: '40,000 small files to zstd-3 layer with both digests, to `umoci insert` (gzip)',
+  title: '20,000 small files to zstd-3 layer with both digests, to `umoci insert` (gzip)',
   programs: ['umoci', 'zstd'],
   node: [22, 15],
   unit: 'ms',
   prepare: (inputs) => {
-    const values = valuesOf(inputs, inputs.tree(), 'zstd', '3')
+    const values = valuesOf(inputs, inputs.halfTree(), 'zstd', '3')
     const digests = runShell(OURS, ...values)
     agree(digests, runShell(`${HASH}; zstd -dc <"$3" | hash; hash <"$3"`, ...values))
     return shellContest(OURS, UMOCI, ...values)
