@@ -23,8 +23,6 @@ import type { DirectoryHandles } from './handles.ts'
 import type { OwnerRule } from './owners.ts'
 import type { UnsupportedAttribute } from './report.ts'
 
-export type { OwnerRule } from './owners.ts'
-
 /** Of a chown: not permitted, or an id that the user namespace or the file system does not have. */
 const OWNER_REFUSALS: ReadonlySet<string | undefined> = new Set(['EPERM', 'EINVAL', 'ENOTSUP', 'ENOSYS'])
 
