@@ -4,7 +4,8 @@
  * @module
  */
 import type { Descriptor, Digest } from '@varve/digest'
-import type { StoreOptions } from './blob-store.ts'
+import type { BlobStore, StoreOptions } from './blob-store.ts'
+import type { Signature } from './trust.ts'
 
 /**
  * A set of writers that trust each other's records, such as `main` or `pr-17`: letters, digits, `.`, `_`, `-`, at
@@ -30,6 +31,8 @@ export interface ActionRecord {
   readonly builder: string
   /** The content key that this definition key led to. */
   readonly aliasOf?: Digest
+  /** Made by the index if it has a signer; covers everything above and the scope. */
+  readonly sig?: Signature
 }
 
 /**
@@ -38,14 +41,20 @@ export interface ActionRecord {
  */
 export type RecordOutcome = 'created' | 'same' | 'conflict' | 'skipped'
 
+/** Where the blobs of a record are looked for. */
+export interface CompletenessOptions extends StoreOptions {
+  /** Default: the blobs of the same store. Several tiers together have what one of them lacks. */
+  readonly blobs?: Pick<BlobStore, 'missing'>
+}
+
 /** Narrows a lookup. */
-export interface LookupOptions extends StoreOptions {
+export interface LookupOptions extends CompletenessOptions {
   /** Records older than this many milliseconds are misses. */
   readonly maxAgeMs?: number
 }
 
 /** Where a record goes, and whether it may replace one. */
-export interface RecordOptions extends StoreOptions {
+export interface RecordOptions extends CompletenessOptions {
   readonly scope: Scope
   /** Default `create`. `replace` overwrites whatever is there. */
   readonly mode?: 'create' | 'replace'
@@ -54,13 +63,14 @@ export interface RecordOptions extends StoreOptions {
 /** Records by key and scope. */
 export interface ActionIndex {
   /**
-   * The record of the first scope that has one. Only a whole answer is a hit: self-checksum, key and every output
-   * present; a damaged record is a miss.
+   * The record of the first scope that has one. Only a whole answer is a hit: self-checksum, key, scope, signature
+   * where the index asks for one, and every output present; any other record is a miss.
    */
   get(key: Digest, scopes: readonly Scope[], options?: LookupOptions): Promise<ActionRecord | undefined>
   /**
    * Writes a record once; its blobs must be stored before. `same` and `conflict` compare outputs and diffIDs, and leave
-   * the first record; one that is damaged, or whose outputs are gone, is replaced, which is `created`.
+   * the first record; one that could never be a hit, being damaged, not trusted or without its outputs, is replaced,
+   * which is `created`.
    *
    * @throws {TypeError} if it is not a record. `ERR_CACHE_STORE_NAME`, `ERR_CACHE_STORE_LIMIT`,
    *   `ERR_CACHE_STORE_UNWRITABLE`.

@@ -31,11 +31,25 @@ export type CacheStoreErrorCode =
   | 'ERR_CACHE_STORE_BUSY'
   /** Bytes that are not a key document, or a key document beyond the limits. */
   | 'ERR_CACHE_STORE_KEY'
+  /** A remote store does not answer, answers with a failure of its own, or has been given up on for a while. */
+  | 'ERR_CACHE_STORE_UNAVAILABLE'
+  /** A remote store has no credentials from us, or refuses them. */
+  | 'ERR_CACHE_STORE_DENIED'
+  /** A remote store is not what it was said to be: no such bucket, another region, not a cache server. */
+  | 'ERR_CACHE_STORE_CONFIG'
+  /** This computer's clock is too far from the server's for signed requests. */
+  | 'ERR_CACHE_STORE_CLOCK'
+  /** An optional package that this driver needs is not installed. */
+  | 'ERR_CACHE_STORE_DEPENDENCY'
 
 /** Facts a {@link CacheStoreError} carries beside its message. */
 export interface CacheStoreErrorOptions extends ErrorOptions {
   /** The file or directory concerned. */
   readonly path?: string
+  /** The HTTP status of a remote store's answer. */
+  readonly status?: number
+  /** What to do about it, in a sentence, where that can be told. */
+  readonly hint?: string
 }
 
 /**
@@ -52,10 +66,16 @@ export class CacheStoreError extends Error {
   readonly code: CacheStoreErrorCode
   /** The file or directory concerned. */
   readonly path: string | undefined
+  /** The HTTP status of a remote store's answer. */
+  readonly status: number | undefined
+  /** What to do about it. */
+  readonly hint: string | undefined
 
   constructor(code: CacheStoreErrorCode, message: string, options: CacheStoreErrorOptions = {}) {
     super(message, options)
     this.code = code
     this.path = options.path
+    this.status = options.status
+    this.hint = options.hint
   }
 }

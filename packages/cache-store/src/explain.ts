@@ -9,6 +9,8 @@ import { isList, type KeyContent, type KeyValue } from './key-document.ts'
 export interface KeyDifference {
   /** Names and list positions from the top of `fields`; empty for the kind of the document. */
   readonly path: readonly string[]
+  /** The kind of a document that the step's document names by its digest, if the difference lies in that one. */
+  readonly within?: string
   /** The value in the earlier document; absent if the missed one added it. */
   readonly before?: KeyValue
   /** The value in the missed document; absent if it is gone. */

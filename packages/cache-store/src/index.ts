@@ -6,13 +6,23 @@
 export type {
   ActionIndex,
   ActionRecord,
+  CompletenessOptions,
   LookupOptions,
   RecordOptions,
   RecordOutcome,
   Scope,
 } from './action-index.ts'
 export type { BlobFiles, BlobStore, Ingest, PutOutcome, StoreOptions } from './blob-store.ts'
+export type { Amount, CollectionOptions, CollectionPolicy, CollectionReport } from './collection.ts'
 export { explainKeys, formatDifference, type KeyDifference } from './explain.ts'
+export {
+  createFlight,
+  type Flight,
+  type FlightOptions,
+  type FlightResult,
+  type FlightTask,
+} from './flight.ts'
+export type { FlightEntry, FlightTable } from './flight-table.ts'
 export {
   decodeKeyDocument,
   encodeKeyDocument,
@@ -21,12 +31,27 @@ export {
   keyOf,
   type KeyValue,
 } from './key-document.ts'
+export { createKeyHistory, type KeyExplanation, type KeyHistory } from './key-history.ts'
 export { CacheStoreError, type CacheStoreErrorCode, type CacheStoreErrorOptions } from './errors.ts'
 export {
   createMemoryActionIndex,
   createMemoryBlobStore,
+  createMemoryFlightTable,
   createMemoryRefStore,
   createMemoryStore,
+  type MemoryStoreOptions,
 } from './memory.ts'
+export type { Lease, Pins } from './pins.ts'
 export type { RefStore } from './ref-store.ts'
-export type { Store } from './store.ts'
+export {
+  createSteps,
+  type FindOptions,
+  KEY_DOCUMENT_MEDIA_TYPE,
+  type StepKey,
+  type StepResult,
+  type StepRun,
+  type Steps,
+  type StepsOptions,
+} from './steps.ts'
+export type { Store, Tier } from './store.ts'
+export type { RecordSigner, RecordVerifier, Signature, Trust } from './trust.ts'

@@ -34,7 +34,7 @@ export interface KeyDocument extends KeyContent {
 /** Deepest nesting of values below `fields`. */
 const MAX_DEPTH = 32
 /** Largest encoding in bytes; a COPY of a hundred thousand files needs about ten million. */
-const MAX_SIZE = 64 * 1024 * 1024
+export const MAX_KEY_DOCUMENT: number = 64 * 1024 * 1024
 
 const encoder = new TextEncoder()
 
@@ -59,7 +59,7 @@ export function encodeKeyDocument(document: KeyContent): Uint8Array {
   encodeValue(kind, 0, parts)
   parts.push(ascii('2:kvi1ee'))
   const bytes = joined(parts)
-  if (bytes.byteLength > MAX_SIZE) throw refused(`has ${bytes.byteLength} bytes`)
+  if (bytes.byteLength > MAX_KEY_DOCUMENT) throw refused(`has ${bytes.byteLength} bytes`)
   return bytes
 }
 
@@ -74,7 +74,7 @@ export function keyOf(document: KeyContent): Digest {
  * @throws {CacheStoreError} `ERR_CACHE_STORE_KEY` unless they are exactly what {@link encodeKeyDocument} writes.
  */
 export function decodeKeyDocument(bytes: Uint8Array): KeyContent {
-  if (bytes.byteLength > MAX_SIZE) throw refused(`has ${bytes.byteLength} bytes`)
+  if (bytes.byteLength > MAX_KEY_DOCUMENT) throw refused(`has ${bytes.byteLength} bytes`)
   const cursor: Cursor = { bytes, at: 0 }
   take(cursor, 'd6:fields')
   const fields = decodeValue(cursor, 0)
@@ -166,7 +166,7 @@ function decodeBytes(cursor: Cursor): Uint8Array {
     if (byte === undefined || byte < 0x30 || byte > 0x39) throw refused(`has no value at byte ${start}`)
     length = length * 10 + byte - 0x30
     // A second digit after a zero is another spelling of the same number; the bound keeps numbers exact.
-    if ((cursor.at > start && cursor.bytes[start] === 0x30) || length > MAX_SIZE) {
+    if ((cursor.at > start && cursor.bytes[start] === 0x30) || length > MAX_KEY_DOCUMENT) {
       throw refused(`has a bad length at byte ${start}`)
     }
   }

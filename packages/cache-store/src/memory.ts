@@ -9,15 +9,23 @@ import type { BlobStore, Ingest } from './blob-store.ts'
 import { joined } from './chunks.ts'
 import { CacheStoreError } from './errors.ts'
 import { isEmptyDigest } from './empty-blob.ts'
+import type { FlightTable } from './flight-table.ts'
 import { assertIngestName, assertRefName } from './names.ts'
 import { createRecordIndex } from './record-index.ts'
 import { assertRefSize, type RefStore } from './ref-store.ts'
 import type { Store } from './store.ts'
+import type { Trust } from './trust.ts'
+
+/** What a store in memory believes. */
+export interface MemoryStoreOptions {
+  /** Signs records, and asks for signatures. */
+  readonly trust?: Trust
+}
 
 /** An empty store. Nothing is ever evicted: it holds what it is given until it is garbage itself. */
-export function createMemoryStore(): Store {
+export function createMemoryStore({ trust = {} }: MemoryStoreOptions = {}): Store {
   const blobs = createMemoryBlobStore()
-  return { blobs, actions: createMemoryActionIndex(blobs), refs: createMemoryRefStore() }
+  return { blobs, actions: createMemoryActionIndex(blobs, trust), refs: createMemoryRefStore() }
 }
 
 /** Blobs in a map. Bytes are copied on the way in and on the way out, so nobody can change what is stored. */
@@ -78,7 +86,7 @@ export function createMemoryBlobStore(): BlobStore {
 }
 
 /** Records in a map, over the blobs that they name. */
-export function createMemoryActionIndex(blobs: BlobStore): ActionIndex {
+export function createMemoryActionIndex(blobs: BlobStore, trust: Trust = {}): ActionIndex {
   const records = new Map<string, Uint8Array>()
   return createRecordIndex(
     {
@@ -91,6 +99,7 @@ export function createMemoryActionIndex(blobs: BlobStore): ActionIndex {
       replace: async (scope, key, bytes) => void records.set(`${scope}/${key}`, bytes),
     },
     blobs,
+    trust,
   )
 }
 
@@ -117,6 +126,36 @@ export function createMemoryRefStore(): RefStore {
     list: async (prefix, options = {}) => {
       options.signal?.throwIfAborted()
       return [...refs.keys()].filter((name) => name.startsWith(prefix)).toSorted()
+    },
+  }
+}
+
+/** Marks of single-flight in a map: for flights within one process, and for tests. */
+export function createMemoryFlightTable(): FlightTable {
+  const entries = new Map<string, { readonly bytes: Uint8Array; readonly tag: string; readonly at: number }>()
+  let writes = 0
+  const write = (name: string, bytes: Uint8Array): string => {
+    const tag = String((writes += 1))
+    entries.set(name, { bytes: bytes.slice(), tag, at: performance.now() })
+    return tag
+  }
+  return {
+    create: async (name, bytes, options = {}) => {
+      options.signal?.throwIfAborted()
+      return entries.has(name) ? undefined : write(name, bytes)
+    },
+    read: async (name, options = {}) => {
+      options.signal?.throwIfAborted()
+      const entry = entries.get(name)
+      return entry && { bytes: entry.bytes.slice(), tag: entry.tag, ageMs: performance.now() - entry.at }
+    },
+    replace: async (name, tag, bytes, options = {}) => {
+      options.signal?.throwIfAborted()
+      return entries.get(name)?.tag === tag ? write(name, bytes) : undefined
+    },
+    remove: async (name, tag, options = {}) => {
+      options.signal?.throwIfAborted()
+      return entries.get(name)?.tag === tag && entries.delete(name)
     },
   }
 }

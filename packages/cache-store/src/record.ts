@@ -8,6 +8,7 @@ import type { ActionRecord, Scope } from './action-index.ts'
 import { canonicalJson, type Json } from './canonical-json.ts'
 import { CacheStoreError } from './errors.ts'
 import { seal, unseal } from './seal.ts'
+import type { Signature } from './trust.ts'
 
 /** Largest sealed record, in bytes. */
 export const MAX_RECORD: number = 4 * 1024 * 1024
@@ -21,8 +22,7 @@ const ALGORITHMS: readonly Algorithm[] = ['sha256', 'sha512', 'blake3']
  * @throws {CacheStoreError} `ERR_CACHE_STORE_LIMIT` beyond {@link MAX_RECORD}.
  */
 export function encodeRecord(record: ActionRecord, scope: Scope): Uint8Array {
-  const payload = canonicalJson({ record: recordFrom(record) as unknown as Json, scope })
-  const sealed = seal(new TextEncoder().encode(payload))
+  const sealed = seal(bytesOf(recordFrom(record), scope))
   if (sealed.byteLength > MAX_RECORD) {
     throw new CacheStoreError(
       'ERR_CACHE_STORE_LIMIT',
@@ -30,6 +30,16 @@ export function encodeRecord(record: ActionRecord, scope: Scope): Uint8Array {
     )
   }
   return sealed
+}
+
+/**
+ * What a signature of a record covers: all of it but the signature, and its scope.
+ *
+ * @throws {TypeError} if it is not a record.
+ */
+export function signedBytes(record: ActionRecord, scope: Scope): Uint8Array {
+  const { sig: _, ...rest } = recordFrom(record)
+  return bytesOf(rest, scope)
 }
 
 /** The record, or `undefined` if the bytes are damaged or were written under another key or scope. */
@@ -49,6 +59,10 @@ export function decodeRecord(sealed: Uint8Array, key: Digest, scope: Scope): Act
 /** Whether two records say that the step produced the same. */
 export function sameResult(a: ActionRecord, b: ActionRecord): boolean {
   return resultOf(a) === resultOf(b)
+}
+
+function bytesOf(record: ActionRecord, scope: Scope): Uint8Array {
+  return new TextEncoder().encode(canonicalJson({ record: record as unknown as Json, scope }))
 }
 
 function resultOf({ outputs, diffIDs }: ActionRecord): string {
@@ -74,7 +88,13 @@ function recordFrom(value: unknown): ActionRecord {
     durationMs,
     builder: stringFrom(record['builder']),
     ...(record['aliasOf'] === undefined ? {} : { aliasOf: digestFrom(record['aliasOf']) }),
+    ...(record['sig'] === undefined ? {} : { sig: signatureFrom(record['sig']) }),
   }
+}
+
+function signatureFrom(value: unknown): Signature {
+  const { algorithm, keyId, value: signature } = objectFrom(value)
+  return { algorithm: stringFrom(algorithm), keyId: stringFrom(keyId), value: stringFrom(signature) }
 }
 
 function descriptorFrom(value: unknown): Descriptor {

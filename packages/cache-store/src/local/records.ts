@@ -8,6 +8,7 @@ import type { Digest } from '@varve/digest'
 import type { BlobStore } from '../blob-store.ts'
 import { createRecordIndex } from '../record-index.ts'
 import { MAX_RECORD } from '../record.ts'
+import type { Trust } from '../trust.ts'
 import {
   ensureDirectory,
   publish,
@@ -20,7 +21,7 @@ import {
 import { type Place, recordDirectories, recordPath } from './place.ts'
 
 /** The records of a place, over the blobs that they name. */
-export function createLocalActions(place: Place, blobs: BlobStore): ActionIndex {
+export function createLocalActions(place: Place, blobs: BlobStore, trust: Trust = {}): ActionIndex {
   const temporaryFor = (scope: Scope, key: Digest, bytes: Uint8Array): string => {
     for (const directory of recordDirectories(place, scope, key)) ensureDirectory(place, directory)
     return writeTemporary(place, bytes)
@@ -40,6 +41,7 @@ export function createLocalActions(place: Place, blobs: BlobStore): ActionIndex 
         publish(place, temporaryFor(scope, key, bytes), recordPath(place, scope, key)),
     },
     blobs,
+    trust,
   )
   return place.readOnly ? { ...index, put: async () => 'skipped' } : index
 }

@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import type { BlobFiles, BlobStore } from '../blob-store.ts'
 import { CacheStoreError } from '../errors.ts'
 import type { Store } from '../store.ts'
+import type { Trust } from '../trust.ts'
 import { createLocalBlobs } from './blobs.ts'
 import { readFailure, systemCode, writing } from './failure.ts'
 import {
@@ -34,6 +35,8 @@ export interface LocalStoreOptions {
   readonly durability?: 'full' | 'rename'
   /** Changes nothing in the directory: blobs and records are `skipped`, other writes fail. Default false. */
   readonly readOnly?: boolean
+  /** Signs records, and asks for signatures. */
+  readonly trust?: Trust
 }
 
 /** A store in a directory, whose blobs are also files. */
@@ -81,7 +84,7 @@ export async function createLocalStore(options: LocalStoreOptions): Promise<Loca
   if (readOnly) for (const name of DIRECTORIES) assertSafe(join(place.root, name))
   else prepare(place)
   const blobs = createLocalBlobs(place)
-  return { blobs, actions: createLocalActions(place, blobs), refs: createLocalRefs(place) }
+  return { blobs, actions: createLocalActions(place, blobs, options.trust), refs: createLocalRefs(place) }
 }
 
 /** The directory itself may be a symbolic link, as a home directory often is; below it nothing may. */
