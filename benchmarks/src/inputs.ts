@@ -5,7 +5,7 @@
  */
 import { closeSync, mkdirSync, openSync, symlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { runShell } from './process.ts'
+import { runShell, scriptPath } from './process.ts'
 import { createRandom, type Random } from './random.ts'
 
 /** Paths of the inputs. */
@@ -30,6 +30,8 @@ export interface Inputs {
   randomTree(): string
   /** An OCI layout whose image `x` has that archive as its only layer, not compressed further than umoci does it. */
   umociImage(): string
+  /** A cache store with this many records; the number is that of the first call. */
+  cache(records: number): string
 }
 
 const MEBIBYTE = 1024 * 1024
@@ -47,6 +49,7 @@ export function createInputs(directory: string): Inputs {
   const tree = once(() => makeTree(join(directory, 'tree'), FILES))
   const halfTree = once(() => makeTree(join(directory, 'half-tree'), FILES / 2))
   const treeArchive = once(() => makeArchive(join(directory, 'tree.tar'), tree()))
+  let cache: string | undefined
   const halfArchive = once(() => makeArchive(join(directory, 'half-tree.tar'), halfTree()))
   return {
     scratch,
@@ -69,6 +72,13 @@ export function createInputs(directory: string): Inputs {
       runShell(commands, layout, halfArchive())
       return `${layout}:x`
     }),
+    cache: (records) => {
+      if (cache === undefined) {
+        cache = join(directory, 'cache')
+        runShell('"$NODE" "$1" "$2" "$3"', scriptPath('ours/cache-fill'), cache, String(records))
+      }
+      return cache
+    },
   }
 }
 

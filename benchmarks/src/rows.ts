@@ -5,6 +5,17 @@
  */
 import type { Benchmark } from './contest.ts'
 import { applyTar, applyTarStream, applyUmoci } from './rows/apply.ts'
+import {
+  cacheCollect,
+  cacheFile,
+  cacheGetLarge,
+  cacheGetSmall,
+  cacheLookupCold,
+  cacheLookupWarm,
+  cacheMissing,
+  cachePutLarge,
+  cachePutSmall,
+} from './rows/cache.ts'
 import { gzipMembers, gzipSize, zstdFrames } from './rows/compress.ts'
 import { sha256LargeFile, sha256SmallFiles } from './rows/digest.ts'
 import { growthEntries, growthLayers } from './rows/growth.ts'
@@ -36,6 +47,15 @@ export const BENCHMARKS: readonly Benchmark[] = [
   layerUmoci,
   layerZstd,
   layerRandom,
+  cachePutSmall,
+  cacheGetSmall,
+  cachePutLarge,
+  cacheGetLarge,
+  cacheFile,
+  cacheMissing,
+  cacheLookupCold,
+  cacheLookupWarm,
+  cacheCollect,
   memoryOfPack,
   memoryOfLayer,
   memoryOfApply,

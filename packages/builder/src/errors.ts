@@ -21,6 +21,8 @@ export type BuilderErrorCode =
   | 'ERR_BUILDER_COPY'
   /** A base image cannot be found, read or matched to the platform. */
   | 'ERR_BUILDER_BASE'
+  /** A blob that an image or a record names is nowhere to be found. */
+  | 'ERR_BUILDER_BLOB'
   /** A registry gave other bytes than were asked for. */
   | 'ERR_BUILDER_FETCH'
   /** A RUN process ended with a status other than zero. */

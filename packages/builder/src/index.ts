@@ -5,6 +5,7 @@
  */
 export { build } from './build/build.ts'
 export type { BuildOptions, BuildResult, NamedContext, StepReport } from './build/options.ts'
+export type { RemoteCache } from './cache/remote-cache.ts'
 export {
   BuilderError,
   type BuilderErrorCode,

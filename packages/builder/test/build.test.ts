@@ -182,6 +182,27 @@ t.test('what changes a key, and the reason given', async (t) => {
   }
 })
 
+t.test('R5: owner and umask of whoever made the context do not matter, with the modes that git keeps', async (t) => {
+  const it = bench(t)
+  const context = join(it.directory, 'context')
+  writeFiles(context, { 'tool.sh': '#!/bin/sh' })
+  chmodSync(join(context, 'tool.sh'), 0o755)
+  const first = await it.build(COPY_ALL, { contextModes: 'git' })
+  for (const [name, mode] of [['a.txt', 0o600], ['src/b.txt', 0o660], ['src', 0o700], ['tool.sh', 0o700]] as const)
+    chmodSync(join(context, name), mode)
+  const second = await it.build(COPY_ALL, { contextModes: 'git' })
+  t.equal(it.outcomes(second), 'H')
+  t.equal(second.descriptor.digest, first.descriptor.digest)
+  t.strictSame(await it.files(second), [
+    'app directory 755 0:0',
+    'app/a.txt file 644 0:0 a',
+    'app/src directory 755 0:0',
+    'app/src/b.txt file 644 0:0 b',
+    'app/tool.sh file 755 0:0 #!/bin/sh',
+  ])
+  t.equal(it.outcomes(await it.build(COPY_ALL)), 'M', 'exact modes are told apart by default')
+})
+
 t.test('what a source brings along by a link or as a parent is part of the key', async (t) => {
   const it = bench(t, { a: 'one', 'p/q/f': 'x' })
   const context = join(it.directory, 'context')
@@ -206,7 +227,7 @@ t.test('a damaged blob is noticed, made again, and the image is the same', async
     outputs: [{ type: 'layout', directory: join(it.directory, 'out') }],
   })
   t.equal(second.descriptor.digest, first.descriptor.digest)
-  t.ok(it.events.some((event) => event.type === 'warning' && event.rule === 'DamagedBlob'))
+  t.ok(it.events.some((event) => event.type === 'warning' && event.rule === 'LostBlob'))
   t.equal((await listImage(await openLayout(join(it.directory, 'out')), second.descriptor)).length, 4)
 })
 

@@ -58,6 +58,11 @@ export interface RecordOptions extends CompletenessOptions {
   readonly scope: Scope
   /** Default `create`. `replace` overwrites whatever is there. */
   readonly mode?: 'create' | 'replace'
+  /**
+   * The record comes from elsewhere, such as another tier: it keeps the signature that it has, and gets none from us if
+   * it has none, since that would vouch for what somebody else has written.
+   */
+  readonly asIs?: boolean
 }
 
 /** Records by key and scope. */

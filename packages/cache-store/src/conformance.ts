@@ -11,11 +11,21 @@
 import { ACTION_CHECKS } from './conformance/action-checks.ts'
 import { BLOB_CHECKS } from './conformance/blob-checks.ts'
 import type { ConformanceCheck } from './conformance/check.ts'
+import { FLIGHT_TABLE_CHECKS } from './conformance/flight-checks.ts'
 import { INGEST_CHECKS } from './conformance/ingest-checks.ts'
+import { PIN_CHECKS } from './conformance/pin-checks.ts'
 import { REF_CHECKS } from './conformance/ref-checks.ts'
 import type { Store } from './store.ts'
 
-export { ACTION_CHECKS, BLOB_CHECKS, type ConformanceCheck, INGEST_CHECKS, REF_CHECKS }
+export {
+  ACTION_CHECKS,
+  BLOB_CHECKS,
+  type ConformanceCheck,
+  FLIGHT_TABLE_CHECKS,
+  INGEST_CHECKS,
+  PIN_CHECKS,
+  REF_CHECKS,
+}
 
 /** All checks, for a driver of everything. */
 export const STORE_CHECKS: readonly ConformanceCheck<Store>[] = [

@@ -8,11 +8,12 @@
  *
  * @module
  */
-import { type Digest, hexOf, withSignal } from '@varve/digest'
+import { type Digest, hexOf } from '@varve/digest'
 import type { Scope } from './action-index.ts'
 import type { StoreOptions } from './blob-store.ts'
 import type { FlightEntry, FlightTable } from './flight-table.ts'
 import { decodeMark, encodeMark, type Mark, newNonce } from './flight/mark.ts'
+import { within } from './patience.ts'
 import { pause } from './pause.ts'
 
 /** One computation that others may want too. */
@@ -52,22 +53,35 @@ export interface FlightOptions {
   readonly onWarning?: (error: unknown) => void
 }
 
-type Settings = Required<FlightOptions>
+type Settings = Required<FlightOptions> & {
+  /** Called when the table does not answer at all. */
+  readonly onIllness: () => void
+}
+
+type TableUse<Answer> = (table: FlightTable, name: string, options: StoreOptions) => Promise<Answer>
 
 /** Single-flight over the marks in a table; without a table everybody computes. */
 export function createFlight(table: FlightTable | undefined, options: FlightOptions = {}): Flight {
+  const { ttlMs = 15_000 } = options
+  // While it is left alone nobody waits for a table that does not answer.
+  let illUntil = 0
   const settings: Settings = {
-    ttlMs: options.ttlMs ?? 15_000,
+    ttlMs,
     maxWaitMs: options.maxWaitMs ?? 600_000,
     pollMs: options.pollMs ?? [200, 5_000],
     onWarning: options.onWarning ?? (() => undefined),
+    onIllness: () => {
+      illUntil = performance.now() + ttlMs
+    },
   }
   return {
     run: async (task, { signal } = {}) => {
       signal?.throwIfAborted()
       const known = await task.find()
       if (known !== undefined) return { value: known, how: 'hit' }
-      if (table === undefined) return { value: await task.build({ isLost: () => false }), how: 'built' }
+      if (table === undefined || performance.now() < illUntil) {
+        return { value: await task.build({ isLost: () => false }), how: 'built' }
+      }
       return new Contender(table, settings, task, signal).run()
     },
   }
@@ -119,20 +133,50 @@ class Contender<Result> {
 
   /** The tag of our mark if we lead now: the name was free, its leader is dead, or it said that it failed. */
   async #takeOff(isLikely: boolean): Promise<string | undefined> {
-    const [name, mark, options] = [this.#name, this.#mark('building'), withSignal(this.#signal)]
+    const mark = this.#mark('building')
+    const create: TableUse<string | undefined> = (table, name, options) => table.create(name, mark, options)
     try {
       // To write costs more than to look, so only the first try writes without looking.
-      const created = isLikely ? await this.#table.create(name, mark, options) : undefined
+      const created = isLikely ? await this.#use(create, this.#signal) : undefined
       if (created !== undefined) return created
-      const entry = await this.#table.read(name, options)
-      if (entry === undefined) return isLikely ? undefined : await this.#table.create(name, mark, options)
-      return isOver(entry) ? await this.#table.replace(name, entry.tag, mark, options) : undefined
+      const entry = await this.#look(this.#signal)
+      if (entry === undefined) return isLikely ? undefined : await this.#use(create, this.#signal)
+      const { tag } = entry
+      if (!isOver(entry)) return this.#ownTag(entry)
+      return await this.#use((table, name, options) => table.replace(name, tag, mark, options), this.#signal)
     } catch (error) {
       this.#signal?.throwIfAborted()
-      // Without a table nobody can wait for anybody.
       this.#settings.onWarning(error)
-      return ''
+      return this.#takeOffBlind()
     }
+  }
+
+  /** After a write whose answer got lost: we lead if our mark is there, and follow if it is somebody's who lives. */
+  async #takeOffBlind(): Promise<string | undefined> {
+    try {
+      const entry = await this.#look(this.#signal)
+      if (entry !== undefined && !isOver(entry)) return this.#ownTag(entry)
+    } catch {
+      this.#signal?.throwIfAborted()
+      this.#settings.onIllness()
+    }
+    // Without a table nobody can wait for anybody.
+    return ''
+  }
+
+  /** An operation of the table. One that hangs is one that failed: nobody is to wait for advice. */
+  #use<Answer>(run: TableUse<Answer>, signal?: AbortSignal): Promise<Answer> {
+    return within(this.#settings.ttlMs / 3, signal, (patience) =>
+      run(this.#table, this.#name, { signal: patience.signal }),
+    )
+  }
+
+  #look(signal?: AbortSignal): Promise<FlightEntry | undefined> {
+    return this.#use((table, name, options) => table.read(name, options), signal)
+  }
+
+  #ownTag({ bytes, tag }: FlightEntry): string | undefined {
+    return decodeMark(bytes)?.nonce === this.#nonce ? tag : undefined
   }
 
   async #lead(first: string): Promise<FlightResult<Result>> {
@@ -161,7 +205,12 @@ class Contender<Result> {
     const renew = async (): Promise<void> => {
       if (tag === undefined || tag === '') return
       try {
-        tag = await this.#table.replace(this.#name, tag, this.#mark('building'))
+        const [known, mark] = [tag, this.#mark('building')]
+        tag = await this.#use((table, name, options) => table.replace(name, known, mark, options))
+        if (tag !== undefined) return
+        // The answer to the last one may have got lost, so that our own mark has another tag.
+        const entry = await this.#look()
+        tag = entry && this.#ownTag(entry)
       } catch (error) {
         // It may have come through or not: the next one tells.
         this.#settings.onWarning(error)
@@ -185,8 +234,9 @@ class Contender<Result> {
   async #land(tag: string | undefined, failed: Uint8Array | undefined): Promise<void> {
     if (tag === undefined || tag === '') return
     try {
-      if (failed === undefined) await this.#table.remove(this.#name, tag)
-      else await this.#table.replace(this.#name, tag, failed)
+      // Without the signal of a caller who may have gone away: others are waiting.
+      if (failed === undefined) await this.#use((table, name, options) => table.remove(name, tag, options))
+      else await this.#use((table, name, options) => table.replace(name, tag, failed, options))
     } catch (error) {
       // It expires by itself.
       this.#settings.onWarning(error)

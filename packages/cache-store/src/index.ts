@@ -14,6 +14,28 @@ export type {
 } from './action-index.ts'
 export type { BlobFiles, BlobStore, Ingest, PutOutcome, StoreOptions } from './blob-store.ts'
 export type { Amount, CollectionOptions, CollectionPolicy, CollectionReport } from './collection.ts'
+export { chaos, type ChaosOptions } from './decorators/chaos.ts'
+export { deduped } from './decorators/deduped.ts'
+export { existenceCached, type ExistenceCacheOptions } from './decorators/existence-cached.ts'
+export { type Counters, createMeter, type Meter, type MeterSnapshot } from './decorators/meter.ts'
+export { metered, type StoreOperation } from './decorators/metered.ts'
+export type { OperationName } from './decorators/operation.ts'
+export { readOnly } from './decorators/read-only.ts'
+export {
+  type BreakerOptions,
+  type FlushReport,
+  type PlacedTier,
+  type QueueOptions,
+  type TierConflict,
+  tiered,
+  type TieredOptions,
+  type TieredStore,
+  type TierEvent,
+  type TierLoss,
+  type TierSubject,
+  type TierWriteMode,
+} from './decorators/tiered.ts'
+export { verifying } from './decorators/verifying.ts'
 export { explainKeys, formatDifference, type KeyDifference } from './explain.ts'
 export {
   createFlight,
@@ -47,6 +69,7 @@ export {
   createSteps,
   type FindOptions,
   KEY_DOCUMENT_MEDIA_TYPE,
+  type RecordStepOptions,
   type StepKey,
   type StepResult,
   type StepRun,

@@ -12,6 +12,9 @@ import type { Store } from './store.ts'
 /** Keys kept for each step, the latest last. */
 const KEPT = 64
 
+/** Bytes of documents after which an explanation is as good as it gets: with large ones, the latest few. */
+const COMPARED = 32 * 1024 * 1024
+
 /** Why a key had no record: nothing like it is known, its record or its blobs went away, or something changed. */
 export type KeyExplanation =
   | { readonly reason: 'first' }
@@ -55,9 +58,14 @@ export function createKeyHistory(
     }
   }
 
-  const documentOf = async (digest: Digest, { signal }: StoreOptions): Promise<KeyContent | undefined> => {
+  const documentOf = async (
+    digest: Digest,
+    { signal }: StoreOptions,
+    onSize: (size: number) => void,
+  ): Promise<KeyContent | undefined> => {
     try {
       const source = await blobs.get(digest, withSignal(signal))
+      onSize(source?.size ?? 0)
       return source && decodeKeyDocument(await readAll(source.open(withSignal(signal)), MAX_KEY_DOCUMENT))
     } catch {
       return undefined
@@ -68,10 +76,11 @@ export function createKeyHistory(
     difference: KeyDifference,
     parts: ReadonlyMap<KeyValue, KeyContent>,
     options: StoreOptions,
+    onSize: (size: number) => void,
   ): Promise<KeyDifference[]> => {
     const { before, after } = difference
     const part = after === undefined ? undefined : parts.get(after)
-    const earlier = part && isDigest(before) ? await documentOf(before, options) : undefined
+    const earlier = part && isDigest(before) ? await documentOf(before, options, onSize) : undefined
     if (part === undefined || earlier?.kind !== part.kind) return [difference]
     return explainKeys(part, earlier).map((each) => ({ ...each, within: part.kind }))
   }
@@ -85,14 +94,20 @@ export function createKeyHistory(
     save: async (options = {}) => {
       for (const [step, keys] of added) {
         const known = new Set((await keysOf(step, options)).slice(-keys.size))
+        // What is added meanwhile is for the next time.
+        added.delete(step)
         if ([...keys].every((key) => known.has(key))) continue
         const merge = (old: Uint8Array | undefined): Uint8Array => {
           const all = [...parse(old).filter((key) => !keys.has(key)), ...keys]
           return new TextEncoder().encode(`${JSON.stringify(all.slice(-Math.max(KEPT, keys.size)))}\n`)
         }
-        await refs.update(refOf(step), merge, options)
+        try {
+          await refs.update(refOf(step), merge, options)
+        } catch (error) {
+          added.set(step, new Set([...keys, ...(added.get(step) ?? [])]))
+          throw error
+        }
       }
-      added.clear()
     },
 
     explain: async (step, missed, parts = [], options = {}) => {
@@ -100,13 +115,19 @@ export function createKeyHistory(
       if (earlier.includes(keyOf(missed))) return { reason: 'gone' }
       const named = new Map<KeyValue, KeyContent>(parts.map((part) => [keyOf(part), part]))
       let best: (KeyExplanation & { reason: 'changed' }) | undefined
+      let compared = 0
+      const onSize = (size: number): void => {
+        compared += size
+      }
       for (const nearest of earlier.toReversed()) {
         options.signal?.throwIfAborted()
-        const document = await documentOf(nearest, options)
+        // One difference is the least that there can be.
+        if (best?.differences.length === 1 || compared > COMPARED) break
+        const document = await documentOf(nearest, options, onSize)
         if (document?.kind !== missed.kind) continue
         const differences: KeyDifference[] = []
         for (const each of explainKeys(missed, document))
-          differences.push(...(await inside(each, named, options)))
+          differences.push(...(await inside(each, named, options, onSize)))
         if (best === undefined || differences.length < best.differences.length) {
           best = { reason: 'changed', nearest, differences }
         }

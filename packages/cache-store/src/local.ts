@@ -3,4 +3,6 @@
  *
  * @module
  */
+export type { CheckEvent, CheckOptions, CheckReport, Findings } from './local/check.ts'
+export type { StoreUsage } from './local/count.ts'
 export { createLocalStore, type LocalStore, type LocalStoreOptions } from './local/store.ts'

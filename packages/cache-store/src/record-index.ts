@@ -73,10 +73,10 @@ export function createRecordIndex(files: RecordFiles, blobs: BlobStore, trust: T
     },
 
     put: async (record, options: RecordOptions) => {
-      const { scope, mode = 'create', signal } = options
+      const { scope, mode = 'create', asIs = false, signal } = options
       signal?.throwIfAborted()
       assertScope(scope)
-      const bytes = encodeRecord(await signed(record, scope, trust), scope)
+      const bytes = encodeRecord(asIs ? record : await signed(record, scope, trust), scope)
       try {
         if (mode === 'create') return await create(record, bytes, options)
         await files.replace(scope, record.key, bytes, options)

@@ -56,6 +56,13 @@ export interface FindOptions extends StoreOptions {
   readonly maxAgeMs?: number
 }
 
+/** How a result is recorded. */
+export interface RecordStepOptions extends StoreOptions {
+  readonly aliasOf?: Digest
+  /** Overwrite what is recorded: of a step that was done again because its record was too old. Default false. */
+  readonly replace?: boolean
+}
+
 /** What became of a step. */
 export interface StepRun {
   readonly outputs: readonly Descriptor[]
@@ -72,11 +79,7 @@ export interface Steps {
   /** The record of a document, whole and trusted. */
   find(document: KeyContent, options?: FindOptions): Promise<ActionRecord | undefined>
   /** Stores the documents, then the record. `failed` if the cache is ill. */
-  record(
-    key: StepKey,
-    result: StepResult,
-    options?: StoreOptions & { readonly aliasOf?: Digest },
-  ): Promise<RecordOutcome | 'failed'>
+  record(key: StepKey, result: StepResult, options?: RecordStepOptions): Promise<RecordOutcome | 'failed'>
   /** Looks the step up; if it is not known, does it and records what it made, once among all who share a flight. */
   run(key: StepKey, work: () => Promise<StepResult>, options?: FindOptions): Promise<StepRun>
   /** Why a step is not known. */
@@ -96,12 +99,13 @@ export interface Steps {
  */
 export function createSteps(options: StepsOptions): Steps {
   const { store, builder, project, scope = 'main', trusted = [scope], disabled = false } = options
-  const flight = options.flight ?? createFlight(undefined)
+  // Who looks nothing up cannot wait for anybody's record either.
+  const flight = (disabled ? undefined : options.flight) ?? createFlight(undefined)
   const history = createKeyHistory(store, project)
 
   /** What the cache cannot do is not done; the caller's own signal is no illness. */
-  const attempt = async <Result, Otherwise>(
-    operation: () => Promise<Result>,
+  const attempt = async <Result, const Otherwise>(
+    operation: () => Result | Promise<Result>,
     otherwise: Otherwise,
     signal: AbortSignal | undefined,
   ): Promise<Result | Otherwise> => {
@@ -115,35 +119,43 @@ export function createSteps(options: StepsOptions): Steps {
     }
   }
 
-  const steps: Steps = {
-    find: async (document, { signal, maxAgeMs } = {}) => {
-      signal?.throwIfAborted()
-      if (disabled) return undefined
-      const narrowed = { ...withSignal(signal), ...(maxAgeMs !== undefined && { maxAgeMs }) }
-      return attempt(() => store.actions.get(keyOf(document), trusted, narrowed), undefined, signal)
-    },
+  const look = async (
+    keyFor: () => Digest,
+    { signal, maxAgeMs }: FindOptions,
+  ): Promise<ActionRecord | undefined> => {
+    signal?.throwIfAborted()
+    if (disabled) return undefined
+    const narrowed = { ...withSignal(signal), ...(maxAgeMs !== undefined && { maxAgeMs }) }
+    return attempt(() => store.actions.get(keyFor(), trusted, narrowed), undefined, signal)
+  }
 
-    record: async (key, result, { signal, aliasOf } = {}) => {
-      const parts = (key.parts ?? []).map((part) => encodeDocument(part))
-      const document = encodeDocument(key.document)
-      const record: ActionRecord = {
-        kv: 1,
-        key: document.descriptor.digest,
-        keyDoc: document.descriptor.digest,
-        outputs: [...result.outputs, ...parts.map(({ descriptor }) => descriptor)],
-        diffIDs: result.diffIDs ?? [],
-        createdAt: new Date().toISOString(),
-        durationMs: Math.round(result.durationMs),
-        builder,
-        ...(aliasOf !== undefined && { aliasOf }),
-      }
+  const steps: Steps = {
+    find: (document, narrowed = {}) => look(() => keyOf(document), narrowed),
+
+    record: async (key, result, { signal, aliasOf, replace = disabled } = {}) => {
       const publish = async (): Promise<RecordOutcome> => {
+        const parts = (key.parts ?? []).map((part) => encodeDocument(part))
+        const document = encodeDocument(key.document)
+        const record: ActionRecord = {
+          kv: 1,
+          key: document.descriptor.digest,
+          keyDoc: document.descriptor.digest,
+          outputs: [...result.outputs, ...parts.map(({ descriptor }) => descriptor)],
+          diffIDs: result.diffIDs ?? [],
+          createdAt: new Date().toISOString(),
+          durationMs: Math.round(result.durationMs),
+          builder,
+          ...(aliasOf !== undefined && { aliasOf }),
+        }
         for (const { descriptor, bytes } of [document, ...parts]) {
           const outcome = await store.blobs.put(descriptor.digest, bytesSource(bytes), withSignal(signal))
           if (outcome === 'skipped') return 'skipped'
         }
-        const mode = disabled ? 'replace' : 'create'
-        return store.actions.put(record, { scope, mode, ...withSignal(signal) })
+        return store.actions.put(record, {
+          scope,
+          mode: replace ? 'replace' : 'create',
+          ...withSignal(signal),
+        })
       }
       return attempt(publish, 'failed', signal)
     },
@@ -152,40 +164,60 @@ export function createSteps(options: StepsOptions): Steps {
       let why: KeyExplanation | undefined
       let recorded: RecordOutcome | 'failed' | undefined
       const find = { ...withSignal(signal), ...(maxAgeMs !== undefined && { maxAgeMs }) }
+      // Once, since those who wait for somebody else ask again and again.
+      const digest = await attempt(() => keyOf(key.document), undefined, signal)
+      // A document beyond the limits costs the cache, and not the step.
+      if (digest === undefined) return { outputs: (await work()).outputs, how: 'built', recorded: 'failed' }
       const { value, how } = await flight.run<readonly Descriptor[]>(
         {
-          key: keyOf(key.document),
+          key: digest,
           scope,
-          find: async () => outputsOf(await steps.find(key.document, find), key),
+          find: async () => outputsOf(await look(() => digest, find), key),
           build: async () => {
             why = await steps.explain(key, withSignal(signal))
             const result = await work()
-            recorded = await steps.record(key, result, withSignal(signal))
+            const replace = disabled || maxAgeMs !== undefined
+            recorded = await steps.record(key, result, { replace, ...withSignal(signal) })
             return result.outputs
           },
         },
         withSignal(signal),
       )
-      steps.remember(key)
+      history.add(key.document.step, digest)
       return { outputs: value, how, ...(why && { why }), ...(recorded && { recorded }) }
     },
 
     explain: ({ document, parts }, { signal } = {}) =>
-      history.explain(document.step, document, parts, withSignal(signal)),
+      attempt(
+        () => history.explain(document.step, document, parts, withSignal(signal)),
+        { reason: 'first' },
+        signal,
+      ),
 
-    remember: ({ document }) => history.add(document.step, keyOf(document)),
+    remember: ({ document }) => {
+      try {
+        history.add(document.step, keyOf(document))
+      } catch (error) {
+        if (options.strict || error instanceof TypeError) throw error
+        options.onWarning?.(error)
+      }
+    },
 
     save: async ({ signal } = {}) => attempt(() => history.save(withSignal(signal)), undefined, signal),
   }
   return steps
 }
 
-/** Without the documents that {@link Steps.record} has added. */
+/** Without the documents that {@link Steps.record} has added; another tool may have recorded it without them. */
 function outputsOf(
   record: ActionRecord | undefined,
   { parts = [] }: StepKey,
 ): readonly Descriptor[] | undefined {
-  return record?.outputs.slice(0, record.outputs.length - parts.length)
+  if (record === undefined) return undefined
+  const added = new Set(parts.map((part) => keyOf(part)))
+  return record.outputs.filter(
+    ({ mediaType, digest }) => mediaType !== KEY_DOCUMENT_MEDIA_TYPE || !added.has(digest),
+  )
 }
 
 function encodeDocument(document: KeyContent): {

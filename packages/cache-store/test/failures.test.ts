@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import type { ActionRecord } from '../src/index.ts'
 import { createLocalStore } from '../src/local.ts'
 import { tryLock } from '../src/local/lock.ts'
-import type { Place } from '../src/local/place.ts'
+import { createPlace, type Place } from '../src/local/place.ts'
 import { createLocalRefs } from '../src/local/refs.ts'
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -149,6 +149,54 @@ async function useUp(t: Test, directory: string): Promise<void> {
   t.strictSame(await actions.get(KEY, ['main']), RECORD)
 }
 
+t.test('48: a full disk is collected for, and only what is old goes', full, async (t) => {
+  const directory = join(t.testdir({ disk: {} }), 'disk')
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory])
+  try {
+    await evict(t, directory)
+  } finally {
+    execFileSync('umount', [directory])
+  }
+})
+
+async function evict(t: Test, directory: string): Promise<void> {
+  const root = join(directory, 'store')
+  const { blobs, actions, refs, pins, usage } = await createLocalStore({ directory: root })
+  const blob = (number: number): Uint8Array => utf8(`${number}`.padEnd(20_000))
+  const nameOf = (number: number): string => hexOf(digestOf(blob(number)))
+  const has = (number: number): boolean => readdirSync(join(root, 'blobs/sha256')).includes(nameOf(number))
+  for (let number = 0; number < 30; number += 1) {
+    t.equal(await blobs.put(digestOf(blob(number)), bytesSource(blob(number))), 'stored')
+    if (number >= 20) continue
+    const time = Date.now() / 1000 - (100 - number) * 3600
+    utimesSync(join(root, 'blobs/sha256', nameOf(number)), time, time)
+  }
+  fill(join(directory, 'filler'))
+
+  t.equal(await blobs.put(digestOf(blob(30)), bytesSource(blob(30))), 'stored')
+  t.strictSame([has(0), has(19), has(20), has(30)], [false, true, true, true], 'the oldest made room')
+  fill(join(directory, 'filler'))
+  t.equal(await actions.put(RECORD, { scope: 'main' }), 'created')
+  fill(join(directory, 'filler'))
+  const upload = await blobs.ingest('upload')
+  await upload.write(new Uint8Array(30_000))
+  await upload.commit()
+  fill(join(directory, 'filler'))
+  await refs.update('a', () => utf8('one'))
+  fill(join(directory, 'filler'))
+  await pins.pin('a', [digestOf(blob(19))])
+  fill(join(directory, 'filler'))
+  await (await pins.lease()).release()
+
+  const large = new Uint8Array(900_000)
+  t.equal(await blobs.put(digestOf(large), bytesSource(large)), 'skipped', 'what is recent does not go')
+  for (let number = 20; number <= 30; number += 1) t.ok(has(number), `${number} is there`)
+  t.strictSame(readdirSync(join(root, 'ingest')), [])
+  t.strictSame(readdirSync(join(root, 'trash')), [])
+  t.notOk(readdirSync(root).includes('gc.lock'))
+  t.equal((await usage()).leftovers.count, 0)
+}
+
 t.test('the lock of a dead process is taken over', async (t) => {
   const { place, lock } = await lockedRef(t, 'somebody')
   utimesSync(lock, Date.now() / 1000 - 60, Date.now() / 1000 - 60)
@@ -239,7 +287,7 @@ async function lockedRef(t: Test, owner?: string): Promise<{ place: Place; lock:
   await refs.update('a', () => undefined)
   const lock = join(root, 'refs', 'a+lock')
   if (owner !== undefined) writeFileSync(lock, owner)
-  return { place: { root, durable: false, readOnly: false }, lock }
+  return { place: createPlace(root, { durable: false, readOnly: false }), lock }
 }
 
 /** Permissions mean nothing to root, so root becomes somebody else for a while. */

@@ -14,6 +14,7 @@ import { withTag } from '../execute/base-images.ts'
 import { Content } from '../execute/content.ts'
 import { existingDirectory } from '../execute/context.ts'
 import type { Plan } from '../plan/plan.ts'
+import { openBuildStore } from '../cache/build-store.ts'
 import { openWorkspace } from '../workspace.ts'
 import { makePlan } from './make-plan.ts'
 import type { BuildOptions, BuildResult } from './options.ts'
@@ -36,18 +37,22 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   })
   const workspace = await openWorkspace(options.cacheDirectory)
   const registry = options.registry ?? createRegistryClient({ insecure: options.insecure ?? [] })
+  const warn = (message: string): void =>
+    options.onEvent?.({ type: 'warning', rule: 'CacheFailed', message: `The cache ${message}` })
+  const store = await openBuildStore(workspace.store, options.caches ?? [], warn)
   try {
-    const content = new Content(workspace.store.blobs)
-    const session = { options, workspace, registry, content, context, file }
+    const content = new Content(store.blobs)
+    const session = { options, workspace, store, registry, content, context, file }
     return await runHealing(await makePlan(dockerfile, session), names, session)
   } finally {
+    await store.close(options.signal)
     if (options.registry === undefined) await registry.close()
   }
 }
 
 /**
- * Runs a plan, and again whenever a blob of the store turns out to be damaged: reading it has taken it out of the
- * store, so what needs it is fetched or made anew. The same blob damaged twice is no accident.
+ * Runs a plan, and again whenever a blob turns out to be damaged, or gone although its record was found: nobody finds
+ * it any more, so what needs it is fetched or made anew. The same blob twice is no accident.
  */
 async function runHealing(plan: Plan, names: readonly string[], session: Session): Promise<BuildResult> {
   const seen = new Set<string>()
@@ -55,19 +60,28 @@ async function runHealing(plan: Plan, names: readonly string[], session: Session
     try {
       return await runPlan(plan, names, session)
     } catch (error) {
-      const digest = damagedBlob(error)
-      if (digest === undefined || seen.has(digest)) throw error
-      seen.add(digest)
-      const message = `${digest} was damaged; what needs it is made again`
-      session.options.onEvent?.({ type: 'warning', rule: 'DamagedBlob', message })
+      const lost = lostBlob(error)
+      if (lost === undefined || seen.has(lost)) throw error
+      seen.add(lost)
+      const message = `${lost}; what needs it is made again`
+      session.options.onEvent?.({ type: 'warning', rule: 'LostBlob', message })
     }
   }
 }
 
-function damagedBlob(error: unknown): string | undefined {
+/** What was wrong with a blob, in a sentence that names it. */
+function lostBlob(error: unknown): string | undefined {
   const { code, expected, message } = error as Partial<DigestError>
-  if (code === 'ERR_DIGEST_MISMATCH') return String(expected)
-  return code === 'ERR_DIGEST_SIZE' ? message : undefined
+  switch (code as string | undefined) {
+    case 'ERR_DIGEST_MISMATCH':
+      return `${expected} was damaged`
+    case 'ERR_DIGEST_SIZE':
+    case 'ERR_CACHE_STORE_MISSING':
+    case 'ERR_BUILDER_BLOB':
+      return message
+    default:
+      return undefined
+  }
 }
 
 /** @throws {BuilderError} `ERR_BUILDER_DOCKERFILE` if the file cannot be read. */

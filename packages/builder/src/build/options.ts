@@ -7,6 +7,7 @@ import type { Writable } from 'node:stream'
 import type { Descriptor } from '@varve/digest'
 import type { Platform } from '@varve/oci-manifest'
 import type { RegistryClient } from '@varve/registry'
+import type { RemoteCache } from '../cache/remote-cache.ts'
 import type { BuildEvent, EventListener } from '../events.ts'
 import type { LayoutReference } from '../execute/base-images.ts'
 import type { BuiltImage } from '../output/assemble.ts'
@@ -36,8 +37,17 @@ export interface BuildOptions {
   readonly outputs?: readonly Output[]
   /** Run every step; what it makes is recorded. */
   readonly noCache?: boolean
+  /** Run a RUN again whose result is older than this many milliseconds. */
+  readonly maxAgeMs?: number
+  /**
+   * Modes of files of the context: `exact`, the default, or `git`: 0755 for directories and executable files, 0644 for
+   * others, as a checkout with the usual umask has them, so that computers with different umasks share a cache.
+   */
+  readonly contextModes?: 'exact' | 'git'
   /** Ask registries for base images that the store has by that name. */
   readonly pull?: boolean
+  /** Caches that are shared with other machines, asked in order after the store. The caller closes them. */
+  readonly caches?: readonly RemoteCache[]
   /** The store; made if absent. */
   readonly cacheDirectory: string
   /** Seconds since 1970 for every time in the image. Default 0. */

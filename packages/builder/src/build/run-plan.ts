@@ -22,8 +22,7 @@ import type { Session } from './session.ts'
 
 /** Executes a plan, stores the images, names them and writes the outputs. */
 export async function runPlan(plan: Plan, names: readonly string[], session: Session): Promise<BuildResult> {
-  const { options, workspace, registry, content } = session
-  const { store } = workspace
+  const { options, workspace, store, registry, content } = session
   const steps: StepReport[] = []
   const onEvent = (event: BuildEvent): void => {
     if (event.type === 'step-end') {
@@ -43,6 +42,9 @@ export async function runPlan(plan: Plan, names: readonly string[], session: Ses
     project: `${session.context}\0${session.file}`,
     builder: `varve/${VERSION}`,
     disabled: options.noCache ?? false,
+    ...(options.maxAgeMs !== undefined && { maxAgeMs: options.maxAgeMs }),
+    onWarning: (error) =>
+      onEvent({ type: 'warning', rule: 'CacheFailed', message: `The cache: ${(error as Error).message}` }),
     signal,
   })
   const executor = new Executor({
@@ -112,6 +114,7 @@ async function openContext(name: string, session: Session, signal: AbortSignal):
     hashIndex: join(workspace.hashes, hexOf(digestOf(new TextEncoder().encode(directory)))),
     ...(name === '' && { ignoreFile: `${file}.dockerignore` }),
     epoch: options.epoch ?? 0,
+    ...(options.contextModes !== undefined && { modes: options.contextModes }),
     signal,
   })
 }

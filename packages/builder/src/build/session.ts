@@ -4,6 +4,7 @@
  * @module
  */
 import type { RegistryClient } from '@varve/registry'
+import type { BuildStore } from '../cache/build-store.ts'
 import type { Content } from '../execute/content.ts'
 import type { Workspace } from '../workspace.ts'
 import type { BuildOptions } from './options.ts'
@@ -12,6 +13,8 @@ import type { BuildOptions } from './options.ts'
 export interface Session {
   readonly options: BuildOptions
   readonly workspace: Workspace
+  /** The workspace's store, with the caches of others behind it. */
+  readonly store: BuildStore
   readonly registry: RegistryClient
   readonly content: Content
   /** Absolute path of the build context. */

@@ -5,13 +5,18 @@
  */
 import { build } from '../build/build.ts'
 import type { BuildOptions, BuildResult, NamedContext } from '../build/options.ts'
+import { openCache, type OpenCache } from '../cache/open-cache.ts'
+import { cacheMessage, type RemoteCache } from '../cache/remote-cache.ts'
+import type { EventListener } from '../events.ts'
 import type { Output } from '../output/output.ts'
 import type { RunnerName } from '../run/create-runner.ts'
 import { type CommandContext, say, tell } from './console.ts'
 import { createDisplay, type Progress } from './display/display.ts'
 import {
   cacheDirectory,
+  parseAge,
   parseAssignments,
+  parseCache,
   parseContext,
   parseEpoch,
   parseOutput,
@@ -31,7 +36,11 @@ export interface BuildFlags {
   readonly output: readonly string[]
   readonly push: boolean
   readonly cache: boolean
+  readonly cacheFrom: readonly string[]
+  readonly cacheTo: readonly string[]
   readonly pull: boolean
+  readonly maxAge?: string
+  readonly contextModes: 'exact' | 'git'
   readonly runner: RunnerName
   readonly cacheDir?: string
   readonly insecureRegistry: readonly string[]
@@ -43,13 +52,33 @@ export interface BuildFlags {
 export async function runBuild(context: CommandContext, path: string, flags: BuildFlags): Promise<void> {
   const outputs = outputsOf(flags, context)
   const display = createDisplay(flags.progress, context)
+  const caches = await openCaches(flags, display.onEvent)
   try {
-    const result = await build(optionsOf(path, flags, outputs, context, display.onEvent))
+    const options = optionsOf(path, flags, outputs, context, display.onEvent)
+    const result = await build({ ...options, caches })
     display.close()
     report(result, flags, outputs, context)
   } finally {
     display.close()
+    for (const { close } of caches) await close()
   }
+}
+
+/** One that cannot be opened is done without: a cache never fails a build. */
+async function openCaches(flags: BuildFlags, onEvent: EventListener): Promise<(RemoteCache & OpenCache)[]> {
+  const onWarning = (error: unknown): void =>
+    onEvent({ type: 'warning', rule: 'CacheFailed', message: cacheMessage(error) })
+  const specs = new Map([...flags.cacheFrom, ...flags.cacheTo].map((text) => [text, parseCache(text)]))
+  const caches: (RemoteCache & OpenCache)[] = []
+  for (const [name, spec] of specs) {
+    try {
+      const open = await openCache(spec, { onWarning })
+      caches.push({ ...open, name, read: flags.cacheFrom.includes(name), write: flags.cacheTo.includes(name) })
+    } catch (error) {
+      onWarning(error)
+    }
+  }
+  return caches
 }
 
 function optionsOf(
@@ -77,6 +106,8 @@ function optionsOf(
     outputs,
     noCache: !flags.cache,
     pull: flags.pull,
+    ...(flags.maxAge !== undefined && { maxAgeMs: parseAge(flags.maxAge) }),
+    contextModes: flags.contextModes,
     runner: flags.runner,
     cacheDirectory: cacheDirectory(flags.cacheDir, context),
     epoch: parseEpoch(environment['SOURCE_DATE_EPOCH']),

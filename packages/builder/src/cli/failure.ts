@@ -33,8 +33,9 @@ export function describeError(error: unknown): string {
   const lines = [`varve: ${error.message}`]
   if (error instanceof BuilderError) {
     if (error.instruction !== undefined) lines.push(`  in: ${error.instruction.split('\n')[0]}`)
-    if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`)
   }
+  const hint = (error as { hint?: unknown }).hint
+  if (typeof hint === 'string') lines.push(`  hint: ${hint}`)
   const said = new Set([error.message])
   for (const cause of causes(error).slice(1)) {
     if (!(cause instanceof Error) || [...said].some((text) => text.includes(cause.message))) continue

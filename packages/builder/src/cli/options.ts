@@ -5,6 +5,7 @@
  */
 import { type Platform, parsePlatform } from '@varve/oci-manifest'
 import type { NamedContext } from '../build/options.ts'
+import type { CacheSpec } from '../cache/open-cache.ts'
 import { BuilderError } from '../errors.ts'
 import type { Output } from '../output/output.ts'
 import { defaultCacheDirectory } from '../workspace.ts'
@@ -57,6 +58,39 @@ export function parseOutput(text: string): Output {
     : { type: 'layout', directory: destination }
 }
 
+/** `type=s3,bucket=B[,prefix=P][,region=R][,endpoint=URL]`, `type=http,url=URL` or `type=local,dir=PATH`. */
+export function parseCache(text: string): CacheSpec {
+  const fields = parseAssignments(text.split(','))
+  const take = (name: string): string | undefined => {
+    const value = fields.get(name)
+    fields.delete(name)
+    return value === '' ? undefined : value
+  }
+  const need = (name: string): string => {
+    const value = take(name)
+    if (value === undefined) throw usage(`The cache ${JSON.stringify(text)} lacks ${name}=`)
+    return value
+  }
+  const type = take('type')
+  const spec = ((): CacheSpec => {
+    switch (type) {
+      case 's3': {
+        const optional = ['prefix', 'region', 'endpoint'].map((name) => [name, take(name)] as const)
+        return { type, bucket: need('bucket'), ...Object.fromEntries(optional.filter(([, value]) => value)) }
+      }
+      case 'http':
+        return { type, url: need('url') }
+      case 'local':
+        return { type, directory: need('dir') }
+      default:
+        throw usage(`Unknown type of cache ${JSON.stringify(type ?? '')}`, 'Types are s3, http and local')
+    }
+  })()
+  const [unknown] = fields.keys()
+  if (unknown === undefined) return spec
+  throw usage(`Unknown field ${JSON.stringify(unknown)} of the cache ${JSON.stringify(text)}`)
+}
+
 /** `name=directory` or `name=oci-layout://directory[:tag|@digest]`. */
 export function parseContext(value: string): NamedContext {
   const scheme = 'oci-layout://'
@@ -73,6 +107,23 @@ export function parseEpoch(text: string | undefined): number {
   if (!/^\d{1,11}$/.test(text))
     throw usage(`SOURCE_DATE_EPOCH is not a number of seconds: ${JSON.stringify(text)}`)
   return Number(text)
+}
+
+/** A time such as `7d`, `12h`, `30m` or `45s`, in milliseconds. */
+export function parseAge(text: string): number {
+  const [, amount = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+  if (unit === '') throw usage(`Not a time: ${JSON.stringify(text)}`, 'Write it as 7d, 12h, 30m or 45s')
+  return Number(amount) * { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit as 's' | 'm' | 'h' | 'd']
+}
+
+/** A number of bytes such as `500MB`, `20GiB` or `1000`. */
+export function parseBytes(text: string): number {
+  const [, amount = '', prefix = '', binary = ''] = /^(\d+(?:\.\d+)?)([kmgt]?)(i?)b?$/i.exec(text) ?? []
+  if (amount === '' || (binary !== '' && prefix === '')) {
+    throw usage(`Not a number of bytes: ${JSON.stringify(text)}`, 'Write it as 500MB, 20GiB or 1000')
+  }
+  const power = ' kmgt'.indexOf(prefix.toLowerCase() || ' ')
+  return Math.round(Number(amount) * (binary === '' ? 1000 : 1024) ** power)
 }
 
 /** The store a command works on. */

@@ -15,6 +15,7 @@ import type { PullFlags } from './pull-command.ts'
 import type { PushFlags } from './push-command.ts'
 import type { ServeFlags } from './serve-command.ts'
 import type { CommandContext } from './console.ts'
+import { defineCache } from './cache/program.ts'
 import { defineLayer } from './layer/program.ts'
 
 /** Makes the command `varve`. */
@@ -34,6 +35,7 @@ export function createProgram(context: CommandContext): Command {
     definePush,
     definePull,
     defineServe,
+    defineCache,
     defineLayer,
     defineDigest,
   ]) {
@@ -67,7 +69,15 @@ function defineBuild(context: CommandContext): Command {
     .option('--platform <list>', 'such as linux/amd64,linux/arm64', collect, [])
     .option('-o, --output <spec>', 'type=oci,dest=PATH (directory, .tar, or -) or type=registry', collect, [])
     .option('--push', 'push to the registries that the names say', false)
+    .option('--cache-from <spec>', 'look results up in it too: type=s3|http|local,…; repeatable', collect, [])
+    .option('--cache-to <spec>', 'write results to it too; the same forms', collect, [])
     .option('--no-cache', 'run every step')
+    .option('--max-age <time>', 'run a RUN again whose result is older, such as 7d or 12h')
+    .addOption(
+      new Option('--context-modes <how>', 'modes of context files: as they are, or as git keeps them')
+        .choices(['exact', 'git'])
+        .default('exact'),
+    )
     .option('--pull', 'look for newer base images', false)
     .addOption(
       new Option('--runner <name>', 'who runs RUN')

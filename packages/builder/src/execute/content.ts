@@ -64,14 +64,14 @@ export class Content implements ContentReader {
     return undefined
   }
 
-  /** Like `read`, once for each blob. @throws {BuilderError} `ERR_BUILDER_BASE` if no one has it. */
+  /** Like `read`, once for each blob. @throws {BuilderError} `ERR_BUILDER_BLOB` if no one has it. */
   async need(descriptor: Descriptor, signal?: AbortSignal): Promise<ByteSource> {
     const { digest } = descriptor
     const running = this.#fetching.get(digest)
     if (running !== undefined) return running
     const fetching = this.read(descriptor, withSignal(signal)).then((source) => {
       if (source !== undefined) return source
-      throw new BuilderError('ERR_BUILDER_BASE', `The blob ${digest} is nowhere to be found`)
+      throw new BuilderError('ERR_BUILDER_BLOB', `The blob ${digest} is nowhere to be found`)
     })
     this.#fetching.set(digest, fetching)
     try {

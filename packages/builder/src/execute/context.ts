@@ -6,7 +6,7 @@
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Digest } from '@varve/digest'
-import { type Entry, fromDirectory, parentOf, Tree } from '@varve/layer'
+import { createEntry, type Entry, fromDirectory, parentOf, Tree } from '@varve/layer'
 import { BuilderError } from '../errors.ts'
 import { parseDockerignore } from '../ignore/dockerignore.ts'
 import { PatternMatcher } from '../ignore/pattern.ts'
@@ -29,6 +29,8 @@ export interface ContextDirectory {
   /** `<Dockerfile>.dockerignore`, used instead of `.dockerignore` where it exists. */
   readonly ignoreFile?: string
   readonly epoch: number
+  /** Default `exact`. */
+  readonly modes?: 'exact' | 'git'
   readonly signal?: AbortSignal
 }
 
@@ -73,8 +75,9 @@ export async function loadContext(context: ContextDirectory): Promise<LoadedCont
     )
   }
   const hashes = new FileHashes(directory, context.hashIndex)
+  if (passed.size > 0) tree = withoutEmpty(tree, passed)
   return {
-    tree: passed.size === 0 ? tree : withoutEmpty(tree, passed),
+    tree: context.modes === 'git' ? withGitModes(tree) : tree,
     digest: (entry) => hashes.digest(entry.path),
     assertUnchanged: (entries) => {
       hashes.assertUnchanged([...entries].map(({ path }) => path))
@@ -115,6 +118,16 @@ function readIgnoreFile(directory: string, ignoreFile: string | undefined): Patt
     const text = `Cannot use ${JSON.stringify(basename(file))}: ${message}`
     throw new BuilderError(code === 'ERR_BUILDER_IGNORE' ? code : 'ERR_BUILDER_CONTEXT', text, { cause })
   }
+}
+
+/** git keeps one bit of a mode: whether the owner may execute it (gitformat-index(5), "32-bit mode"). */
+function withGitModes(tree: Tree): Tree {
+  const entries = [...tree].map((entry) => {
+    if (entry.type !== 'file' && entry.type !== 'directory') return entry
+    const mode = entry.type === 'directory' || (entry.mode & 0o100) !== 0 ? 0o755 : 0o644
+    return mode === entry.mode ? entry : createEntry({ ...entry, mode })
+  })
+  return Tree.from(entries)
 }
 
 /** Ignored directories were walked for the exceptions below them; those that had none go. */

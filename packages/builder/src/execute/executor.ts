@@ -102,6 +102,7 @@ export class Executor {
     const same = content === undefined ? undefined : await cache.find(content, before)
     if (same !== undefined) {
       await cache.record(
+        slot,
         definition,
         { layer: recordedLayer(same).descriptor, diffIDs: same.diffIDs, durationMs: 0 },
         same.key,
@@ -120,8 +121,8 @@ export class Executor {
       durationMs: performance.now() - started,
     }
     const outcomes = [
-      ...(content === undefined ? [] : [await cache.record(content, outcome)]),
-      await cache.record(definition, outcome),
+      ...(content === undefined ? [] : [await cache.record(slot, content, outcome)]),
+      await cache.record(slot, definition, outcome),
     ]
     if (outcomes.includes('conflict')) {
       const message = `${this.#label(id)} gave another result than before from the same inputs`

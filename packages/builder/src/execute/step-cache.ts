@@ -1,28 +1,21 @@
 /**
- * Looking steps up, recording them, and telling why one was not found.
+ * Looking steps up, recording them, and telling why one was not found: the cache as the executor sees it.
  *
  * @module
  */
 import {
   type ActionRecord,
-  encodeKeyDocument,
-  explainKeys,
-  decodeKeyDocument,
+  createSteps,
   formatDifference,
   type KeyContent,
   type KeyDifference,
-  keyOf,
-  type KeyValue,
   type RecordOutcome,
+  type StepKey as RecordedKey,
+  type Steps,
   type Store,
 } from '@varve/cache-store'
-import { bytesSource, type Descriptor, type Digest, isDigest, readAll, withSignal } from '@varve/digest'
-import { StepHistory } from './step-history.ts'
+import { type Descriptor, type Digest, withSignal } from '@varve/digest'
 
-/** Media type of stored key documents and listings. */
-const KEY_DOCUMENT = 'application/vnd.varve.key.v1'
-const SCOPE = 'main'
-const MAXIMUM_DOCUMENT = 64 * 1024 * 1024
 /** Differences named in one reason. */
 const SHOWN = 3
 
@@ -35,6 +28,13 @@ export interface StepCacheOptions {
   readonly builder: string
   /** Do not look anything up; results are recorded all the same. */
   readonly disabled: boolean
+  /**
+   * A RUN whose record is older than this many milliseconds is run again: what it fetched may have changed, which no
+   * key can tell. Every other step is known by its content, whatever its age.
+   */
+  readonly maxAgeMs?: number
+  /** Told of a cache that is ill, which never fails a build. */
+  readonly onWarning: (error: unknown) => void
   readonly signal?: AbortSignal
 }
 
@@ -52,14 +52,15 @@ export interface StepOutcome {
   readonly durationMs: number
 }
 
-/** The cache as the executor sees it. */
+/** The steps of one build. */
 export class StepCache {
   readonly #options: StepCacheOptions
-  readonly #history: StepHistory
+  readonly #steps: Steps
 
   constructor(options: StepCacheOptions) {
     this.#options = options
-    this.#history = new StepHistory(options.store.refs, options.project)
+    const { store, builder, project, disabled, onWarning } = options
+    this.#steps = createSteps({ store, builder, project, disabled, onWarning })
   }
 
   /**
@@ -67,102 +68,59 @@ export class StepCache {
    * it was recorded with.
    */
   async find(key: StepKey, parent: readonly Digest[]): Promise<ActionRecord | undefined> {
-    const { store, disabled, signal } = this.#options
-    if (disabled) return undefined
-    const record = await store.actions.get(keyOf(key.document), [SCOPE], withSignal(signal))
+    const maxAgeMs = this.#maxAge(key)
+    const options = { ...(maxAgeMs !== undefined && { maxAgeMs }), ...withSignal(this.#options.signal) }
+    const record = await this.#steps.find(key.document, options)
     if (record === undefined || record.diffIDs.length !== parent.length + 1) return undefined
     return parent.every((diffID, index) => record.diffIDs[index] === diffID) ? record : undefined
   }
 
   /** Records an outcome under a key. Gives `conflict` if another outcome is recorded there: the step is not deterministic. */
-  async record(key: StepKey, outcome: StepOutcome, aliasOf?: Digest): Promise<RecordOutcome> {
-    const { store, builder, signal, disabled } = this.#options
-    const documents = [key.document, ...key.listings]
-    for (const document of documents) {
-      const bytes = encodeKeyDocument(document)
-      await store.blobs.put(keyOf(document), bytesSource(bytes), withSignal(signal))
-    }
-    const listings = key.listings.map((listing): Descriptor => {
-      const bytes = encodeKeyDocument(listing)
-      return { mediaType: KEY_DOCUMENT, digest: keyOf(listing), size: bytes.byteLength }
-    })
-    const digest = keyOf(key.document)
-    const record: ActionRecord = {
-      kv: 1,
-      key: digest,
-      keyDoc: digest,
-      outputs: [outcome.layer, ...listings],
-      diffIDs: outcome.diffIDs,
-      createdAt: new Date().toISOString(),
-      durationMs: Math.round(outcome.durationMs),
-      builder,
-      ...(aliasOf !== undefined && { aliasOf }),
-    }
-    return store.actions.put(record, {
-      scope: SCOPE,
-      mode: disabled ? 'replace' : 'create',
-      ...withSignal(signal),
-    })
+  async record(slot: string, key: StepKey, outcome: StepOutcome, aliasOf?: Digest): Promise<RecordOutcome | 'failed'> {
+    const { layer, diffIDs, durationMs } = outcome
+    return this.#steps.record(
+      recordedKey(slot, key),
+      { outputs: [layer], diffIDs, durationMs },
+      {
+        ...(aliasOf !== undefined && { aliasOf }),
+        ...(this.#maxAge(key) !== undefined && { replace: true }),
+        ...withSignal(this.#options.signal),
+      },
+    )
   }
 
   /** One line: how a key that missed differs from the nearest one seen before in its stage. */
   async explain(slot: string, key: StepKey): Promise<string> {
-    if (this.#options.disabled) return 'the cache was not to be used'
-    const { signal } = this.#options
-    const earlier = await this.#history.read(slot)
-    const digest = keyOf(key.document)
-    if (earlier.includes(digest)) return 'its result is no longer in the store'
-    let nearest: string[] | undefined
-    for (const candidate of earlier.toReversed()) {
-      const document = await this.#document(candidate)
-      if (document?.kind !== key.document.kind) continue
-      const differences = await this.#differences(key, document)
-      if (nearest === undefined || differences.length < nearest.length) nearest = differences
-      signal?.throwIfAborted()
-    }
-    if (nearest === undefined) return 'nothing like it was built before'
-    const more = nearest.length > SHOWN ? `, and ${nearest.length - SHOWN} more` : ''
-    return `${nearest.slice(0, SHOWN).join(', ')}${more}`
+    const { disabled, signal } = this.#options
+    if (disabled) return 'the cache was not to be used'
+    const why = await this.#steps.explain(recordedKey(slot, key), withSignal(signal))
+    if (why.reason === 'first') return 'nothing like it was built before'
+    if (why.reason === 'gone')
+      return this.#maxAge(key) === undefined
+        ? 'its result is no longer in the store'
+        : 'its result is too old, or no longer in the store'
+    const lines = why.differences.map((each) => (each.within === undefined ? formatDifference(each) : formatFile(each)))
+    const more = lines.length > SHOWN ? `, and ${lines.length - SHOWN} more` : ''
+    return `${lines.slice(0, SHOWN).join(', ')}${more}`
   }
 
   /** Remembers that a key was used in a slot, for the explanations of later builds. */
   remember(slot: string, key: StepKey): void {
-    this.#history.add(slot, keyOf(key.document))
+    this.#steps.remember(recordedKey(slot, key))
   }
 
   /** Writes what {@link remember} collected. */
   async save(): Promise<void> {
-    await this.#history.save()
+    await this.#steps.save()
   }
 
-  /** Differences of two documents; a changed listing is replaced by the files that differ in it. */
-  async #differences(missed: StepKey, earlier: KeyContent): Promise<string[]> {
-    const lines: string[] = []
-    for (const difference of explainKeys(missed.document, earlier)) {
-      const [before, after] = [asDigest(difference.before), asDigest(difference.after)]
-      const listing = missed.listings.find((each) => after !== undefined && keyOf(each) === after)
-      const listingBefore = before === undefined ? undefined : await this.#document(before)
-      if (listing === undefined || listingBefore?.kind !== listing.kind) {
-        lines.push(formatDifference(difference))
-        continue
-      }
-      const files = explainKeys(listing, listingBefore)
-      lines.push(...files.map(formatFile))
-    }
-    return lines
+  #maxAge({ document }: StepKey): number | undefined {
+    return document.kind === 'run' ? this.#options.maxAgeMs : undefined
   }
+}
 
-  async #document(digest: Digest): Promise<KeyContent | undefined> {
-    try {
-      const source = await this.#options.store.blobs.get(digest)
-      return source === undefined
-        ? undefined
-        : decodeKeyDocument(await readAll(source.open(), MAXIMUM_DOCUMENT))
-    } catch {
-      // A damaged document costs an explanation, never a build.
-      return undefined
-    }
-  }
+function recordedKey(step: string, { document, listings }: StepKey): RecordedKey {
+  return { document: { ...document, step }, parts: listings }
 }
 
 /** A file's difference, reduced to the attributes that changed; digests are shortened for people. */
@@ -182,8 +140,4 @@ function formatFile({ path, before, after }: KeyDifference): string {
       : words.join(' ')
   const shorten = (text: string): string => text.replaceAll(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, '$1…')
   return `${place.path.join('.')}: ${shorten(differs(old, now))} → ${shorten(differs(now, old))}`
-}
-
-function asDigest(value: KeyValue | undefined): Digest | undefined {
-  return isDigest(value) ? value : undefined
 }

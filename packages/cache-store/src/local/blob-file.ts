@@ -16,7 +16,7 @@ import {
 } from '@varve/digest'
 import { CacheStoreError } from '../errors.ts'
 import { readFailure, systemCode } from './failure.ts'
-import { ensureDirectory, openFile, quarantine, replace, statusOf, touch } from './files.ts'
+import { ensureDirectory, isSafeDirectory, openFile, quarantine, replace, statusOf, touch } from './files.ts'
 import { blobPath, type Place } from './place.ts'
 import { isEmptyDigest } from '../empty-blob.ts'
 
@@ -29,20 +29,24 @@ const LOST = new Set(['EIO', 'EACCES', 'EPERM'])
 /** Hashing lets other work run after this many bytes, some tens of milliseconds. */
 const BREATH = 16 * BLOCK
 
+/** Why a blob is looked at: to be used, which keeps it from being collected, or only to be checked. */
+type Purpose = 'use' | 'check'
+
 /**
- * Size of a stored blob, or `undefined`. Counts as a use. What lies there and can be no blob, such as a symbolic link
- * or a file that a power failure left empty, is put in quarantine.
+ * Size of a stored blob, or `undefined`. What lies there and can be no blob, such as a symbolic link or a file that a
+ * power failure left empty, is put in quarantine.
  */
-export function sizeOfBlob(place: Place, digest: Digest): number | undefined {
+export function sizeOfBlob(place: Place, digest: Digest, purpose: Purpose = 'use'): number | undefined {
   const path = blobPath(place, digest)
+  // The directory of the usual algorithm was looked at when the store was opened.
+  if (algorithmOf(digest) !== 'sha256' && !isSafeDirectory(dirname(path))) return undefined
   const status = statusOf(path)
   if (status === undefined) return undefined
   if (!status.isFile() || (status.size === 0) !== isEmptyDigest(digest)) {
     quarantine(place, path)
     return undefined
   }
-  touch(place, path, status)
-  return status.size
+  return purpose === 'check' || touch(place, path, status) ? status.size : undefined
 }
 
 /**
@@ -53,12 +57,13 @@ export async function proveBlob(
   place: Place,
   digest: Digest,
   signal?: AbortSignal,
+  purpose: Purpose = 'use',
 ): Promise<boolean | undefined> {
   const path = blobPath(place, digest)
   if (statusOf(path) === undefined) return undefined
   let fd: number | undefined
   try {
-    if (sizeOfBlob(place, digest) === undefined) return false
+    if (sizeOfBlob(place, digest, purpose) === undefined) return false
     fd = openFile(path)
     if (fd === undefined) return undefined
     if (await hashesTo(fd, path, digest, signal)) return true

@@ -4,7 +4,7 @@
  * @module
  */
 import { rmSync } from 'node:fs'
-import { bytesSource, type Digest } from '@varve/digest'
+import { type ByteSource, bytesSource, type Digest } from '@varve/digest'
 import type { BlobFiles, BlobStore } from '../blob-store.ts'
 import { isEmptyDigest } from '../empty-blob.ts'
 import { CacheStoreError } from '../errors.ts'
@@ -12,8 +12,11 @@ import { blobSource, proveBlob, publishBlob, sizeOfBlob } from './blob-file.ts'
 import { readOnly, writing } from './failure.ts'
 import { statusOf, writeTemporary } from './files.ts'
 import { createIngests } from './ingest.ts'
+import { diskBytes } from './listing.ts'
+import { openOutlay, withSpace } from './outlay.ts'
 import { blobPath, type Place } from './place.ts'
 import { receive } from './receive.ts'
+import type { Room } from './room.ts'
 
 /** A batch lets other work run after so many names. */
 const BATCH = 1000
@@ -25,8 +28,25 @@ const BATCH = 1000
  * any other is put in quarantine and written anew, which is `healed`. Reading is cheaper than the write it saves, and
  * callers ask `missing` first, so it is rare.
  */
-export function createLocalBlobs(place: Place): BlobStore & BlobFiles {
-  const ingests = createIngests(place)
+export function createLocalBlobs(place: Place, room: Room): BlobStore & BlobFiles {
+  const ingests = createIngests(place, room)
+
+  const store = async (
+    digest: Digest,
+    source: ByteSource,
+    signal: AbortSignal | undefined,
+  ): Promise<void> => {
+    const outlay = openOutlay(room, blobPath(place, digest))
+    let stored: number | undefined
+    try {
+      const { path, size } = await receive(place, digest, source, outlay, signal)
+      publishTemporary(place, path, digest)
+      stored = size
+    } finally {
+      outlay.end(stored)
+    }
+  }
+
   return {
     missing: async (digests, { signal } = {}) => {
       const absent = new Set<Digest>()
@@ -56,7 +76,7 @@ export function createLocalBlobs(place: Place): BlobStore & BlobFiles {
       const before = await proveBlob(place, digest, signal)
       if (before === true) return 'existed'
       try {
-        publishTemporary(place, await receive(place, digest, source, signal), digest)
+        await withSpace(room, source.size ?? 0, () => store(digest, source, signal))
       } catch (error) {
         if (error instanceof CacheStoreError && error.code === 'ERR_CACHE_STORE_FULL') return 'skipped'
         throw error
@@ -70,8 +90,10 @@ export function createLocalBlobs(place: Place): BlobStore & BlobFiles {
       signal?.throwIfAborted()
       const path = blobPath(place, digest)
       if (place.readOnly) throw readOnly(path)
-      if (isEmptyDigest(digest) || statusOf(path) === undefined) return false
+      const status = isEmptyDigest(digest) ? undefined : statusOf(path)
+      if (status === undefined) return false
       writing(path, () => rmSync(path, { force: true }))
+      room.release(diskBytes(status))
       return true
     },
 

@@ -42,6 +42,11 @@ export function readOnly(path: string): CacheStoreError {
   return new CacheStoreError('ERR_CACHE_STORE_UNWRITABLE', 'The store was opened for reading only', { path })
 }
 
+/** What a write is told that is beyond the budget, though the disk may have room. */
+export function overBudget(path: string): CacheStoreError {
+  return new CacheStoreError('ERR_CACHE_STORE_FULL', 'The store has used up its budget', { path })
+}
+
 function writeFailure(path: string, cause: unknown): CacheStoreError {
   if (cause instanceof CacheStoreError) return cause
   const code = systemCode(cause)

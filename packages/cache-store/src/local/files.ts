@@ -20,6 +20,7 @@ import {
   renameSync,
   rmSync,
   type Stats,
+  statfsSync,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
@@ -28,7 +29,7 @@ import { readFailure, systemCode, writing } from './failure.ts'
 import { type Place, quarantinePath, temporaryPath } from './place.ts'
 
 /** How long a use goes unrecorded: times are only written when they are older than this. */
-const TOUCH_AFTER_MS = 60 * 60 * 1000
+export const TOUCH_AFTER_MS: number = 60 * 60 * 1000
 
 /** Windows has neither flag. A named pipe in place of a file must not make us wait for its writer. */
 const OPEN_TO_READ: number = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
@@ -192,31 +193,62 @@ export function ensureDirectory(place: Place, path: string): void {
  * @throws {CacheStoreError} `ERR_CACHE_STORE_UNSAFE`
  */
 export function assertSafe(path: string, status: Stats | undefined = statusOf(path)): void {
-  if (status === undefined) return
-  const unsafe = (what: string): CacheStoreError =>
-    new CacheStoreError('ERR_CACHE_STORE_UNSAFE', `${JSON.stringify(path)} ${what}`, { path })
-  if (!status.isDirectory()) throw unsafe('is not a directory')
-  // Windows reports every directory as writable by all.
-  if ((status.mode & 0o002) !== 0 && process.platform !== 'win32') throw unsafe('is writable by everybody')
+  const fault = status && faultOf(status)
+  if (fault === undefined) return
+  throw new CacheStoreError('ERR_CACHE_STORE_UNSAFE', `${JSON.stringify(path)} ${fault}`, { path })
 }
 
-/** Notes that a file was used. Best effort: a store on a read-only file system works as well. */
-export function touch(place: Place, path: string, status: Stats): void {
-  const now = Date.now()
-  if (place.readOnly || now - status.mtimeMs < TOUCH_AFTER_MS) return
+/** Whether there is a directory that {@link assertSafe} lets pass. */
+export function isSafeDirectory(path: string): boolean {
+  const status = statusOf(path)
+  return status !== undefined && faultOf(status) === undefined
+}
+
+function faultOf(status: Stats): string | undefined {
+  if (!status.isDirectory()) return 'is not a directory'
+  // Windows reports every directory as writable by all.
+  const isOpen = (status.mode & 0o002) !== 0 && process.platform !== 'win32'
+  return isOpen ? 'is writable by everybody' : undefined
+}
+
+/**
+ * Notes that a file was used, and tells `false` if it went away meanwhile. Otherwise best effort: a store on a read-only
+ * file system works as well.
+ *
+ * Whoever is told `true` may count on the file: a collector looks at the time once more before it deletes.
+ */
+export function touch(place: Place, path: string, status: Stats): boolean {
+  if (place.readOnly) return true
+  const now = place.clock.now()
+  if (Math.abs(now - status.mtimeMs) < TOUCH_AFTER_MS) return true
+  return setTime(path, now)
+}
+
+/** Sets both times, since the access time alone is moved by every backup and search that passes by. */
+export function setTime(path: string, now: number): boolean {
   try {
-    // Both: the access time alone is moved by every backup and search that passes by.
     lutimesSync(path, now / 1000, now / 1000)
-  } catch {
-    // Its owner is somebody else, or it went away.
+    return true
+  } catch (error) {
+    // Else its owner is somebody else, and it stays as old as it is.
+    return systemCode(error) !== 'ENOENT'
   }
+}
+
+/** What others than root may still write on the file system of a place. */
+export function freeBytes(place: Place): number {
+  const { bavail, bsize } = statfsSync(place.root)
+  return bavail * bsize
 }
 
 /** Takes something damaged out of the way. Best effort: the next put replaces what could not be moved. */
 export function quarantine(place: Place, path: string): void {
   if (place.readOnly) return
+  const target = quarantinePath(place, path)
   try {
-    renameSync(path, quarantinePath(place, path))
+    renameSync(path, target)
+    // Kept for a while from now on, however old it is.
+    setTime(target, place.clock.now())
   } catch {
     // It went away, or may not be moved.
   }

@@ -10,9 +10,11 @@ import type { Ingest, StoreOptions } from '../blob-store.ts'
 import { CacheStoreError } from '../errors.ts'
 import { assertIngestName } from '../names.ts'
 import { publishBlob, readBlocks } from './blob-file.ts'
-import { readOnly, systemCode, writingLater } from './failure.ts'
+import { overBudget, readOnly, systemCode, writingLater } from './failure.ts'
 import { statusOf } from './files.ts'
+import { withSpace } from './outlay.ts'
 import { ingestDirectory, type Place } from './place.ts'
+import { BLOCK, type Room } from './room.ts'
 import { append, dataPath, isIntact, openData, remove, resume, takenOver, type Upload } from './upload.ts'
 
 /** The ingests of a place. */
@@ -23,7 +25,7 @@ export interface Ingests {
 const syncFile = promisify(fsync)
 
 /** Opens, resumes and takes over. */
-export function createIngests(place: Place): Ingests {
+export function createIngests(place: Place, room: Room): Ingests {
   // Hashes in progress of this process, so that a server that opens a ref for each request does not start over.
   const uploads = new Map<string, Upload>()
   return {
@@ -32,18 +34,23 @@ export function createIngests(place: Place): Ingests {
       assertIngestName(ref)
       if (place.readOnly) throw readOnly(ingestDirectory(place))
       const known = uploads.get(ref)
-      const upload = known !== undefined && isIntact(known) ? known : await resume(place, ref, signal)
+      const upload =
+        known !== undefined && isIntact(known)
+          ? known
+          : await withSpace(room, BLOCK, () => resume(place, ref, signal))
       upload.owner = Symbol(ref)
       uploads.set(ref, upload)
-      return handleOf(place, uploads, upload)
+      return handleOf(place, room, uploads, upload)
     },
   }
 }
 
-function handleOf(place: Place, uploads: Map<string, Upload>, upload: Upload): Ingest {
+function handleOf(place: Place, room: Room, uploads: Map<string, Upload>, upload: Upload): Ingest {
   const { ref, directory, owner } = upload
   const data = dataPath(directory)
   let done = false
+  // Writes that are not waited for come in turn, though one of them may have to wait for room.
+  let turn: Promise<void> | undefined
   const isOwner = (): boolean => upload.owner === owner && uploads.get(ref) === upload
   const assertOwner = (): void => {
     if (done) throw new TypeError(`The ingest ${JSON.stringify(ref)} has ended`)
@@ -57,10 +64,18 @@ function handleOf(place: Place, uploads: Map<string, Upload>, upload: Upload): I
 
     write: async (chunk) => {
       assertOwner()
-      append(upload, chunk)
+      const before = turn
+      const writing = (async () => {
+        await before?.catch(() => undefined)
+        await withSpace(room, chunk.byteLength, () => appendWithin(room, upload, chunk, assertOwner))
+      })()
+      turn = writing
+      await writing
     },
 
     commit: async (expected = {}) => {
+      assertOwner()
+      await turn?.catch(() => undefined)
       assertOwner()
       done = true
       uploads.delete(ref)
@@ -71,8 +86,12 @@ function handleOf(place: Place, uploads: Map<string, Upload>, upload: Upload): I
         return actual
       } catch (error) {
         // Bytes that are wrong are of no use; those that only could not be moved can be resumed.
-        if (error instanceof DigestError || codeOf(error) === 'ERR_CACHE_STORE_CORRUPT') remove(directory)
-        throw statusOf(directory) === undefined && systemCode(causeOf(error)) === 'ENOENT'
+        if (error instanceof DigestError || codeOf(error) === 'ERR_CACHE_STORE_CORRUPT') {
+          remove(directory)
+          room.release(upload.offset)
+        }
+        // Whoever took it over may be in the middle of removing the directory.
+        throw statusOf(data) === undefined && systemCode(causeOf(error)) === 'ENOENT'
           ? takenOver(ref, data)
           : error
       }
@@ -83,7 +102,27 @@ function handleOf(place: Place, uploads: Map<string, Upload>, upload: Upload): I
       done = true
       uploads.delete(ref)
       remove(directory)
+      room.release(upload.offset)
     },
+  }
+}
+
+async function appendWithin(
+  room: Room,
+  upload: Upload,
+  chunk: Uint8Array,
+  assertOwner: () => void,
+): Promise<void> {
+  const size = chunk.byteLength
+  const answer = room.take(size)
+  if (!(answer === true || (await answer))) throw overBudget(dataPath(upload.directory))
+  let used = 0
+  try {
+    assertOwner()
+    append(upload, chunk)
+    used = size
+  } finally {
+    room.settle(size, used)
   }
 }
 

@@ -6,8 +6,14 @@
  * blobs/<algorithm>/<hex>         read-only files, complete and verified
  * ac/<scope>/<aa>/<key>           one sealed record per file
  * refs/<name>                     one sealed document per file, `/` written as `~`
+ * pins/<name>.json                one sealed list of roots per file, `/` written as `~`
+ * leases/<random>.json            touched while somebody needs what was used since it was made
+ * flight/<name>                   marks of single-flight, `/` written as `~`
  * ingest/<random>                 a file on its way to another place; a directory is a resumable ingest
+ * trash/<path>~<random>           on its way out, `/` written as `~`
  * quarantine/<name>.<random>      what was found damaged
+ * usage                           about how much is used, as a sum of numbers
+ * gc.lock                         touched by whoever collects
  * ```
  *
  * @module
@@ -16,6 +22,7 @@ import { randomBytes } from 'node:crypto'
 import { basename, join } from 'node:path'
 import { algorithmOf, type Digest, hexOf } from '@varve/digest'
 import type { Scope } from '../action-index.ts'
+import { type Clock, createClock } from './clock.ts'
 
 /** A store's directory and how it may be used. */
 export interface Place {
@@ -24,10 +31,33 @@ export interface Place {
   /** Whether every file and its directory are on the disk before it counts as written. */
   readonly durable: boolean
   readonly readOnly: boolean
+  /** By which all ages are told. */
+  readonly clock: Clock
 }
 
-/** Directories that every store has. */
-export const DIRECTORIES: readonly string[] = ['ingest', 'blobs', 'blobs/sha256', 'ac', 'refs', 'quarantine']
+/** Directories that every store has; those of a later version are made when an older store is opened. */
+export const DIRECTORIES: readonly string[] = [
+  'ingest',
+  'blobs',
+  'blobs/sha256',
+  'ac',
+  'refs',
+  'pins',
+  'leases',
+  'flight',
+  'trash',
+  'quarantine',
+]
+
+/** A place and its clock. */
+export function createPlace(root: string, use: Pick<Place, 'durable' | 'readOnly'>): Place {
+  return {
+    root,
+    durable: use.durable,
+    readOnly: use.readOnly,
+    clock: use.readOnly ? Date : createClock(() => join(root, 'ingest', randomName())),
+  }
+}
 
 export function blobPath(place: Place, digest: Digest): string {
   return join(place.root, 'blobs', algorithmOf(digest), hexOf(digest))
@@ -54,6 +84,28 @@ export function refPath(place: Place, name: string): string {
   return join(refsDirectory(place), name.replaceAll('/', '~'))
 }
 
+export function pinsDirectory(place: Place): string {
+  return join(place.root, 'pins')
+}
+
+/** Flat as {@link refPath} is. */
+export function pinPath(place: Place, name: string): string {
+  return join(pinsDirectory(place), `${name.replaceAll('/', '~')}.json`)
+}
+
+export function leasesDirectory(place: Place): string {
+  return join(place.root, 'leases')
+}
+
+export function flightDirectory(place: Place): string {
+  return join(place.root, 'flight')
+}
+
+/** Flat as {@link refPath} is. */
+export function flightPath(place: Place, name: string): string {
+  return join(flightDirectory(place), name.replaceAll('/', '~'))
+}
+
 export function ingestDirectory(place: Place): string {
   return join(place.root, 'ingest')
 }
@@ -63,8 +115,24 @@ export function temporaryPath(place: Place): string {
   return join(ingestDirectory(place), randomName())
 }
 
+export function trashDirectory(place: Place): string {
+  return join(place.root, 'trash')
+}
+
+export function quarantineDirectory(place: Place): string {
+  return join(place.root, 'quarantine')
+}
+
 export function quarantinePath(place: Place, path: string): string {
-  return join(place.root, 'quarantine', `${basename(path)}.${randomName()}`)
+  return join(quarantineDirectory(place), `${basename(path)}.${randomName()}`)
+}
+
+export function usagePath(place: Place): string {
+  return join(place.root, 'usage')
+}
+
+export function collectionLockPath(place: Place): string {
+  return join(place.root, 'gc.lock')
 }
 
 /** 128 random bits. */

@@ -9,14 +9,21 @@ import { type ByteSource, type Digest, verify, withSignal } from '@varve/digest'
 import { joined } from '../chunks.ts'
 import { writing, writingLater } from './failure.ts'
 import { writeTemporary } from './files.ts'
+import type { Outlay } from './outlay.ts'
 import { type Place, temporaryPath } from './place.ts'
 
 /** Up to this size a blob is collected first and written by synchronous calls. */
 const SMALL = 128 * 1024
 
+/** A verified file that has no name yet. */
+export interface Received {
+  readonly path: string
+  readonly size: number
+}
+
 /**
- * Writes what `source` gives to a temporary file and returns its path. The bytes are verified; on any failure nothing
- * is left behind.
+ * Writes what `source` gives to a temporary file, within what `outlay` can cover. The bytes are verified; on any failure
+ * nothing is left behind.
  *
  * At most three chunks of a large blob are held: the one being written, the one being hashed, and the one withheld
  * until the end is proven.
@@ -28,17 +35,20 @@ export async function receive(
   place: Place,
   digest: Digest,
   source: ByteSource,
+  outlay: Outlay,
   signal: AbortSignal | undefined,
-): Promise<string> {
+): Promise<Received> {
   let held: Uint8Array[] = []
   let size = 0
   let file: TemporaryFile | undefined
   try {
+    await outlay.cover(source.size ?? 0)
     for await (const chunk of verify(source.open(withSignal(signal)), { digest, size: source.size })) {
       signal?.throwIfAborted()
+      size += chunk.byteLength
+      if (source.size === undefined) await outlay.cover(size)
       if (file === undefined) {
         held.push(chunk)
-        size += chunk.byteLength
         if (size <= SMALL) continue
         file = await createTemporary(place)
         for (const each of held) await file.append(each)
@@ -48,7 +58,7 @@ export async function receive(
       }
     }
     signal?.throwIfAborted()
-    return file === undefined ? writeTemporary(place, joined(held)) : await file.finish()
+    return { path: file === undefined ? writeTemporary(place, joined(held)) : await file.finish(), size }
   } catch (error) {
     await file?.discard()
     throw error

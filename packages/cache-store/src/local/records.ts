@@ -6,11 +6,14 @@
 import type { ActionIndex, Scope } from '../action-index.ts'
 import type { Digest } from '@varve/digest'
 import type { BlobStore } from '../blob-store.ts'
+import { CacheStoreError } from '../errors.ts'
 import { createRecordIndex } from '../record-index.ts'
 import { MAX_RECORD } from '../record.ts'
 import type { Trust } from '../trust.ts'
+import { systemCode } from './failure.ts'
 import {
   ensureDirectory,
+  isSafeDirectory,
   publish,
   publishNew,
   readSmallFile,
@@ -18,30 +21,86 @@ import {
   touch,
   writeTemporary,
 } from './files.ts'
+import { openOutlay, withSpace } from './outlay.ts'
 import { type Place, recordDirectories, recordPath } from './place.ts'
+import { BLOCK, type Room } from './room.ts'
+
+/** A collector takes empty directories away, and may do so between our making one and our using it. */
+const TRIES = 20
 
 /** The records of a place, over the blobs that they name. */
-export function createLocalActions(place: Place, blobs: BlobStore, trust: Trust = {}): ActionIndex {
-  const temporaryFor = (scope: Scope, key: Digest, bytes: Uint8Array): string => {
-    for (const directory of recordDirectories(place, scope, key)) ensureDirectory(place, directory)
-    return writeTemporary(place, bytes)
+export function createLocalActions(
+  place: Place,
+  blobs: BlobStore,
+  room: Room,
+  trust: Trust = {},
+): ActionIndex {
+  /** `settle` gives the temporary file its name and tells whether it did. */
+  const write = async (
+    scope: Scope,
+    key: Digest,
+    bytes: Uint8Array,
+    settle: (temporary: string, target: string) => boolean,
+  ): Promise<boolean> => {
+    const target = recordPath(place, scope, key)
+    const directories = recordDirectories(place, scope, key)
+    const outlay = openOutlay(room, target)
+    // A directory takes as much as most records.
+    const size = bytes.byteLength + directories.filter((path) => statusOf(path) === undefined).length * BLOCK
+    let isWritten = false
+    try {
+      await outlay.cover(size)
+      isWritten = await withSpace(room, size, async () =>
+        inDirectories(place, directories, () => settle(writeTemporary(place, bytes), target)),
+      )
+      return isWritten
+    } finally {
+      outlay.end(isWritten ? size : undefined)
+    }
   }
+
   const index = createRecordIndex(
     {
       read: async (scope, key) => {
         const path = recordPath(place, scope, key)
         const status = statusOf(path)
-        if (status === undefined) return undefined
-        touch(place, path, status)
-        return readSmallFile(path, MAX_RECORD)
+        if (status === undefined || !recordDirectories(place, scope, key).every(isSafeDirectory)) {
+          return undefined
+        }
+        return touch(place, path, status) ? readSmallFile(path, MAX_RECORD) : undefined
       },
-      create: async (scope, key, bytes) =>
-        publishNew(place, temporaryFor(scope, key, bytes), recordPath(place, scope, key)),
-      replace: async (scope, key, bytes) =>
-        publish(place, temporaryFor(scope, key, bytes), recordPath(place, scope, key)),
+      create: (scope, key, bytes) =>
+        write(scope, key, bytes, (temporary, target) => publishNew(place, temporary, target)),
+      replace: async (scope, key, bytes) => {
+        await write(scope, key, bytes, (temporary, target) => {
+          publish(place, temporary, target)
+          return true
+        })
+      },
     },
     blobs,
     trust,
   )
-  return place.readOnly ? { ...index, put: async () => 'skipped' } : index
+  return {
+    get: (key, scopes, options) => index.get(key, scopes, options),
+    put: async (record, options) => {
+      if (place.readOnly) return 'skipped'
+      const outcome = await index.put(record, options)
+      // A collector that goes by times alone must not find the blobs much older than their record.
+      await blobs.missing([record.keyDoc, ...record.outputs.map(({ digest }) => digest)])
+      return outcome
+    },
+  }
+}
+
+function inDirectories<Result>(place: Place, directories: readonly string[], write: () => Result): Result {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      for (const directory of directories) ensureDirectory(place, directory)
+      return write()
+    } catch (error) {
+      const isGone = error instanceof CacheStoreError && systemCode(error.cause) === 'ENOENT'
+      if (!isGone || tries === TRIES) throw error
+    }
+  }
 }

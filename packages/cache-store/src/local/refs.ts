@@ -3,28 +3,39 @@
  *
  * @module
  */
-import { readdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import type { RefStore } from '../ref-store.ts'
 import { assertRefSize } from '../ref-store.ts'
 import { CacheStoreError } from '../errors.ts'
 import { assertRefName } from '../names.ts'
 import { seal, unseal } from '../seal.ts'
-import { readFailure, readOnly, systemCode, writing } from './failure.ts'
+import { readOnly, writing } from './failure.ts'
 import { moveOver, readSmallFile, syncDirectory, writeTemporary } from './files.ts'
+import { isRefName, namesIn } from './listing.ts'
 import { tryLock } from './lock.ts'
 import { type Place, refPath, refsDirectory } from './place.ts'
+import { inBlocks } from './room.ts'
 
 /** More than any document with its seal. */
 const MAX_FILE = 2 * 1024 * 1024
 
+const SEAL = seal(new Uint8Array()).byteLength
+
 /** In no name of a ref. */
-const LOCK_SUFFIX = '+lock'
+export const LOCK_SUFFIX = '+lock'
 
 /** Longest pause between two tries. */
 const MAX_PAUSE_MS = 50
 
-/** The refs of a place. An update gives up after `patienceMs` with `ERR_CACHE_STORE_BUSY`. */
-export function createLocalRefs(place: Place, patienceMs = 30_000): RefStore {
+/**
+ * The refs of a place. An update gives up after `patienceMs` with `ERR_CACHE_STORE_BUSY`; `charge` is told how much
+ * more, or less, the documents take.
+ */
+export function createLocalRefs(
+  place: Place,
+  patienceMs = 30_000,
+  charge: (bytes: number) => void = () => undefined,
+): RefStore {
   return {
     read: async (name, { signal } = {}) => {
       signal?.throwIfAborted()
@@ -57,32 +68,45 @@ export function createLocalRefs(place: Place, patienceMs = 30_000): RefStore {
       } finally {
         change.discard()
       }
+      charge(change.size - sealedBlocks(before))
       // Only now, so that nobody waits for the disk to get the lock.
       writing(refsDirectory(place), () => syncDirectory(place, refsDirectory(place)))
     },
 
     list: async (prefix, { signal } = {}) => {
       signal?.throwIfAborted()
-      return namesIn(place)
-        .filter((name) => name.startsWith(prefix))
-        .toSorted()
+      return refNames(place).filter((name) => name.startsWith(prefix))
     },
   }
+}
+
+/** Names of all refs, sorted; locks, and whatever else lies there, have names that no ref has. */
+export function refNames(place: Place): string[] {
+  return [...namesIn(refsDirectory(place))]
+    .map((file) => file.replaceAll('~', '/'))
+    .filter(isRefName)
+    .toSorted()
 }
 
 /** A document on its way: written, and not yet in its place. */
 interface Change {
   /** `undefined` to delete. */
   readonly temporary: string | undefined
+  /** On the disk. */
+  readonly size: number
   discard(): void
 }
 
 /** Done before the lock is taken, so that it is held for a rename and not for a disk. */
 function prepare(place: Place, name: string, document: Uint8Array | undefined): Change {
-  if (document === undefined) return { temporary: undefined, discard: () => undefined }
+  if (document === undefined) return { temporary: undefined, size: 0, discard: () => undefined }
   assertRefSize(name, document)
   const temporary = writeTemporary(place, seal(document), 0o644)
-  return { temporary, discard: () => rmSync(temporary, { force: true }) }
+  return { temporary, size: sealedBlocks(document), discard: () => rmSync(temporary, { force: true }) }
+}
+
+function sealedBlocks(document: Uint8Array | undefined): number {
+  return document === undefined ? 0 : inBlocks(document.byteLength + SEAL)
 }
 
 /** Tells `false`, and changes nothing, if the lock is taken or the document is not `before` any more. */
@@ -101,30 +125,9 @@ function trySwap(place: Place, name: string, before: Uint8Array | undefined, cha
 }
 
 /** A damaged document is read as none: whoever updates it makes it anew. */
-function readRef(place: Place, name: string): Uint8Array | undefined {
+export function readRef(place: Place, name: string): Uint8Array | undefined {
   const sealed = readSmallFile(refPath(place, name), MAX_FILE)
   return sealed && unseal(sealed)
-}
-
-function namesIn(place: Place): string[] {
-  let files: string[]
-  try {
-    files = readdirSync(refsDirectory(place))
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return []
-    throw readFailure(refsDirectory(place), error)
-  }
-  return files.map((file) => file.replaceAll('~', '/')).filter(isRefName)
-}
-
-/** Locks, and whatever else lies there, have names that no ref has. */
-function isRefName(name: string): boolean {
-  try {
-    assertRefName(name)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

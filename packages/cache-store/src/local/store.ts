@@ -3,13 +3,20 @@
  *
  * @module
  */
-import { accessSync, constants, mkdirSync, readdirSync, realpathSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { BlobFiles, BlobStore } from '../blob-store.ts'
+import type { BlobFiles, BlobStore, StoreOptions } from '../blob-store.ts'
+import type { CollectionOptions, CollectionPolicy, CollectionReport } from '../collection.ts'
 import { CacheStoreError } from '../errors.ts'
+import type { FlightTable } from '../flight-table.ts'
+import type { Pins } from '../pins.ts'
 import type { Store } from '../store.ts'
 import type { Trust } from '../trust.ts'
 import { createLocalBlobs } from './blobs.ts'
+import { breathing } from './breath.ts'
+import { type CheckOptions, type CheckReport, checkStore } from './check.ts'
+import { collect } from './collect.ts'
+import { countStore, type StoreUsage } from './count.ts'
 import { readFailure, systemCode, writing } from './failure.ts'
 import {
   assertSafe,
@@ -20,9 +27,15 @@ import {
   statusOf,
   writeTemporary,
 } from './files.ts'
-import { DIRECTORIES, type Place } from './place.ts'
+import { createLocalFlights } from './flights.ts'
+import { namesIn } from './listing.ts'
+import { withSpace } from './outlay.ts'
+import { createLocalPins } from './pins.ts'
+import { createPlace, DIRECTORIES, type Place } from './place.ts'
+import { limitsFrom } from './policy.ts'
 import { createLocalActions } from './records.ts'
 import { createLocalRefs } from './refs.ts'
+import { BLOCK, createRoom } from './room.ts'
 
 /** Where a store lies and how careful it is. */
 export interface LocalStoreOptions {
@@ -37,11 +50,34 @@ export interface LocalStoreOptions {
   readonly readOnly?: boolean
   /** Signs records, and asks for signatures. */
   readonly trust?: Trust
+  /**
+   * How much may stay: 20 GiB, and what was used within two hours, unless this says otherwise. `maxBytes` holds while
+   * the store is written, too: what does not fit is collected for, and `skipped` if that does not help.
+   */
+  readonly limits?: CollectionPolicy
 }
 
 /** A store in a directory, whose blobs are also files. */
 export interface LocalStore extends Store {
   readonly blobs: BlobStore & BlobFiles
+  /** What collections leave alone. In a store opened for reading there is nothing that could. */
+  readonly pins: Pins
+  /** Marks of single-flight for all processes that share the directory. */
+  readonly flights: FlightTable
+  /**
+   * Removes what is not used, until everything is within the limits of the store; `policy` says otherwise, member by
+   * member. If somebody else is collecting, the report says so and nothing more.
+   *
+   * @throws {CacheStoreError} `ERR_CACHE_STORE_UNWRITABLE`, `ERR_CACHE_STORE_UNSAFE`; `ERR_CACHE_STORE_UNREADABLE` if
+   *   what has to stay cannot be read, and then nothing went; `ERR_CACHE_STORE_BUSY` if another collector took over
+   *   from this one, since it was suspended.
+   * @throws {TypeError} if a limit is negative or no number.
+   */
+  collect(policy?: CollectionPolicy, options?: CollectionOptions): Promise<CollectionReport>
+  /** Reads every blob and record; puts away or removes what is damaged, and heals blobs where it can. */
+  check(options?: CheckOptions): Promise<CheckReport>
+  /** Counts what is there, by looking at every file. */
+  usage(options?: StoreOptions): Promise<StoreUsage>
 }
 
 /** The only format there has been. */
@@ -70,21 +106,40 @@ const EMPTY_ENOUGH = new Set(['ingest', 'lost+found'])
  * @throws {CacheStoreError} `ERR_CACHE_STORE_FORMAT` if the directory holds something else, or a newer store;
  *   `ERR_CACHE_STORE_UNSAFE` if others could redirect it; `ERR_CACHE_STORE_UNWRITABLE`, `ERR_CACHE_STORE_FULL`,
  *   `ERR_CACHE_STORE_UNREADABLE`.
+ * @throws {TypeError} if a limit is negative or no number.
  * @example
  * const store = await createLocalStore({ directory: '.varve' })
  */
 export async function createLocalStore(options: LocalStoreOptions): Promise<LocalStore> {
-  const { durability = 'full', readOnly = false } = options
-  const place: Place = {
-    root: rootOf(resolve(options.directory), readOnly),
-    durable: durability === 'full',
-    readOnly,
-  }
+  const { durability = 'full', readOnly = false, trust = {} } = options
+  const limits = limitsFrom(options.limits)
+  const root = rootOf(resolve(options.directory), readOnly)
+  const place = createPlace(root, { durable: durability === 'full', readOnly })
   assertFormat(place)
   if (readOnly) for (const name of DIRECTORIES) assertSafe(join(place.root, name))
   else prepare(place)
-  const blobs = createLocalBlobs(place)
-  return { blobs, actions: createLocalActions(place, blobs, options.trust), refs: createLocalRefs(place) }
+  const room = createRoom(place, limits, (demand) => collect(place, limits, {}, demand))
+  const charge = (bytes: number): void => room.charge(bytes)
+  const blobs = createLocalBlobs(place, room)
+  const refs = createLocalRefs(place, undefined, charge)
+  const pins = createLocalPins(place, charge)
+  return {
+    blobs,
+    actions: createLocalActions(place, blobs, room, trust),
+    refs: { ...refs, update: (...update) => withSpace(room, BLOCK, () => refs.update(...update)) },
+    pins: {
+      ...pins,
+      pin: (...pin) => withSpace(room, BLOCK, () => pins.pin(...pin)),
+      lease: (...lease) => withSpace(room, BLOCK, () => pins.lease(...lease)),
+    },
+    flights: createLocalFlights(place),
+    collect: async (policy, collecting) => collect(place, limitsFrom(policy, limits), collecting),
+    check: (checking) => checkStore(place, blobs, trust, checking),
+    usage: async ({ signal } = {}) => {
+      signal?.throwIfAborted()
+      return countStore(place, { breathe: breathing(signal) })
+    },
+  }
 }
 
 /** The directory itself may be a symbolic link, as a home directory often is; below it nothing may. */
@@ -105,7 +160,7 @@ function assertFormat(place: Place): void {
     new CacheStoreError('ERR_CACHE_STORE_FORMAT', `${JSON.stringify(place.root)} ${what}`, { path })
   const text = textOf(path)
   if (text === undefined) {
-    if (namesIn(place.root).every((name) => EMPTY_ENOUGH.has(name))) return
+    if ([...namesIn(place.root)].every((name) => EMPTY_ENOUGH.has(name))) return
     throw refused('is neither empty nor a store')
   }
   // What a power failure may leave of a file that was being made; nothing else was in the store yet.
@@ -164,14 +219,5 @@ function isObject(text: string): boolean {
     return typeof value === 'object' && value !== null && !Array.isArray(value)
   } catch {
     return false
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return []
-    throw readFailure(directory, error)
   }
 }

@@ -48,7 +48,12 @@ export async function resume(place: Place, ref: string, signal: AbortSignal | un
   }
   const upload = create(place, ref)
   const path = metaPath(upload.directory)
-  writing(path, () => createFile(path, new TextEncoder().encode(`${JSON.stringify({ ref })}\n`)))
+  try {
+    writing(path, () => createFile(path, new TextEncoder().encode(`${JSON.stringify({ ref })}\n`)))
+  } catch (error) {
+    remove(upload.directory)
+    throw error
+  }
   return upload
 }
 

@@ -1,0 +1,80 @@
+/**
+ * One try of one request.
+ *
+ * @module
+ */
+import { Readable } from 'node:stream'
+import { Attempt, type RequestBody, type ResponseBody } from './attempt.ts'
+import type { Operation, Sdk, SdkClient } from './sdk.ts'
+
+/** A request. */
+export interface Call {
+  readonly operation: Operation
+  readonly input: Readonly<Record<string, unknown>>
+  readonly body?: RequestBody
+}
+
+/** What a server answered. */
+export interface Answer {
+  readonly output: Readonly<Record<string, unknown>>
+  readonly status: number
+  /** The clock of the server, in milliseconds since the epoch; our own if it does not say. */
+  readonly now: number
+  /** Of a GET. */
+  readonly body: ResponseBody | undefined
+}
+
+/** Bodies up to this size are sent in one piece with the head. */
+const SMALL = 64 * 1024
+
+/** Sends a request once. Rejects with whatever the SDK rejects with, a `SourceFailure`, or the reason of the signal. */
+export async function exchange(
+  sdk: Sdk,
+  client: SdkClient,
+  { operation, input, body }: Call,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
+  const attempt = new Attempt(timeoutMs, signal)
+  let status = 0
+  let date = ''
+  let received: ResponseBody | undefined
+  try {
+    const command = new sdk[`${operation}Command`]({
+      ...input,
+      ...(body && { Body: payload(body, attempt), ContentLength: body.size }),
+    })
+    if (body !== undefined) {
+      command.middlewareStack.add(
+        (next) => (argument) => {
+          // Found by the signer, this is what it signs; otherwise a stream would go unsigned.
+          argument.request.headers['x-amz-content-sha256'] = body.sha256
+          return next(argument)
+        },
+        { step: 'build', name: 'varveContentSha256' },
+      )
+    }
+    command.middlewareStack.add(
+      (next) => async (argument) => {
+        const result = await next(argument)
+        status = result.response.statusCode
+        date = result.response.headers['date'] ?? ''
+        return result
+      },
+      { step: 'deserialize', name: 'varveServerClock' },
+    )
+    const output = (await client.send(command, { abortSignal: attempt.signal })) as Answer['output']
+    if (output['Body'] instanceof Readable) received = attempt.receive(output['Body'])
+    const now = Date.parse(date)
+    return { output, status, now: Number.isNaN(now) ? Date.now() : now, body: received }
+  } catch (error) {
+    throw attempt.reasonFor(error)
+  } finally {
+    if (received === undefined) attempt.close()
+  }
+}
+
+/** Small bodies need no stream. */
+function payload(body: RequestBody, attempt: Attempt): Readable | Uint8Array {
+  return body.source instanceof Uint8Array && body.size <= SMALL ? body.source : attempt.send(body)
+}
