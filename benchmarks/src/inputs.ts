@@ -7,6 +7,7 @@ import { closeSync, mkdirSync, openSync, symlinkSync, utimesSync, writeFileSync,
 import { join } from 'node:path'
 import { runShell, scriptPath } from './process.ts'
 import { createRandom, type Random } from './random.ts'
+import { type S3Server, startS3Server } from './s3-server.ts'
 
 /** Paths of the inputs. */
 export interface Inputs {
@@ -32,6 +33,9 @@ export interface Inputs {
   umociImage(): string
   /** A cache store with this many records; the number is that of the first call. */
   cache(records: number): string
+  /** A running S3 server; {@link close} stops it. */
+  s3(): Promise<S3Server>
+  close(): Promise<void>
 }
 
 const MEBIBYTE = 1024 * 1024
@@ -50,6 +54,7 @@ export function createInputs(directory: string): Inputs {
   const halfTree = once(() => makeTree(join(directory, 'half-tree'), FILES / 2))
   const treeArchive = once(() => makeArchive(join(directory, 'tree.tar'), tree()))
   let cache: string | undefined
+  let server: Promise<S3Server> | undefined
   const halfArchive = once(() => makeArchive(join(directory, 'half-tree.tar'), halfTree()))
   return {
     scratch,
@@ -79,6 +84,8 @@ export function createInputs(directory: string): Inputs {
       }
       return cache
     },
+    s3: () => (server ??= startS3Server()),
+    close: async () => (await server)?.stop(),
   }
 }
 

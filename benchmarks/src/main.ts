@@ -41,8 +41,8 @@ async function main(check: boolean, only: readonly string[] | undefined): Promis
   const bounds = readBounds()
   const directory = mkdtempSync(join(workplace(), 'varve-bench-'))
   const failed: string[] = []
+  const inputs = createInputs(directory)
   try {
-    const inputs = createInputs(directory)
     for (const benchmark of chosen) {
       const bound = bounds.get(benchmark.name)
       const row = await runRow(benchmark, inputs, bound)
@@ -50,6 +50,7 @@ async function main(check: boolean, only: readonly string[] | undefined): Promis
       if (isFailure(row)) failed.push(row.name)
     }
   } finally {
+    await inputs.close()
     rmSync(directory, { recursive: true, force: true })
   }
   if (!check || failed.length === 0) return 0

@@ -23,6 +23,7 @@ import { layerGzip, layerRandom, layerUmoci, layerZstd } from './rows/layer.ts'
 import { listEntries, listTarStream } from './rows/list.ts'
 import { memoryOfApply, memoryOfLayer, memoryOfPack } from './rows/memory.ts'
 import { packDiffId, packLargeFiles, packSmallFiles, packTarStream } from './rows/pack.ts'
+import { s3Download, s3Rclone, s3Upload } from './rows/s3.ts'
 import { diffNothing, walkEntries } from './rows/walk.ts'
 
 /** Every row of the table. */
@@ -56,6 +57,9 @@ export const BENCHMARKS: readonly Benchmark[] = [
   cacheLookupCold,
   cacheLookupWarm,
   cacheCollect,
+  s3Upload,
+  s3Download,
+  s3Rclone,
   memoryOfPack,
   memoryOfLayer,
   memoryOfApply,

@@ -156,17 +156,27 @@ void t.test('the digest depends on nothing but the inputs', needs('run', 'busybo
   t.notOk(fourth.events.some(({ rule }) => rule === 'NonDeterministic'))
 })
 
-void t.test('R23: a RUN is run again when its result is older than --max-age', needs('run', 'busybox'), async (t) => {
-  const context = bench.context('FROM base\nCOPY a /a\nRUN cat /dev/null > /made\nRUN echo > /next\n', { a: 'a' })
-  const cache = bench.path('aging')
-  t.equal(letters(await bench.build(context, { cache })), 'MMM')
-  t.equal(letters(await bench.build(context, { cache, flags: ['--max-age', '7d'] })), 'HHH', 'young enough')
-  await new Promise((resolve) => setTimeout(resolve, 1100))
-  const aged = await bench.build(context, { cache, flags: ['--max-age', '1s'] })
-  t.equal(letters(aged), 'HMM', 'COPY is known by its content, whatever its age')
-  t.match(aged.result.steps.find(({ cache: outcome }) => outcome === 'miss')?.why, /too old/)
-  t.equal(letters(await bench.build(context, { cache, flags: ['--max-age', '1m'] })), 'HHH', 'its record is new again')
-})
+void t.test(
+  'R23: a RUN is run again when its result is older than --max-age',
+  needs('run', 'busybox'),
+  async (t) => {
+    const context = bench.context('FROM base\nCOPY a /a\nRUN cat /dev/null > /made\nRUN echo > /next\n', {
+      a: 'a',
+    })
+    const cache = bench.path('aging')
+    t.equal(letters(await bench.build(context, { cache })), 'MMM')
+    t.equal(letters(await bench.build(context, { cache, flags: ['--max-age', '7d'] })), 'HHH', 'young enough')
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    const aged = await bench.build(context, { cache, flags: ['--max-age', '1s'] })
+    t.equal(letters(aged), 'HMM', 'COPY is known by its content, whatever its age')
+    t.match(aged.result.steps.find(({ cache: outcome }) => outcome === 'miss')?.why, /too old/)
+    t.equal(
+      letters(await bench.build(context, { cache, flags: ['--max-age', '1m'] })),
+      'HHH',
+      'its record is new again',
+    )
+  },
+)
 
 void t.test('SOURCE_DATE_EPOCH is an input', async (t) => {
   const context = bench.context('FROM scratch\nCOPY src /src\n', FILES)

@@ -12,7 +12,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { chaos, createMemoryStore } from '@varve/cache-store'
 import { createLocalStore } from '@varve/cache-store/local'
+import type { Digest } from '@varve/digest'
 import { parsePlatform, readImage } from '@varve/oci-manifest'
 import { readArchive } from '@varve/oci-manifest/archive'
 import { openLayout } from '@varve/oci-manifest/layout'
@@ -182,26 +184,104 @@ t.test('what changes a key, and the reason given', async (t) => {
   }
 })
 
-t.test('R5: owner and umask of whoever made the context do not matter, with the modes that git keeps', async (t) => {
+t.test('another machine with the same cache builds nothing, and fetches what it needs', async (t) => {
   const it = bench(t)
-  const context = join(it.directory, 'context')
-  writeFiles(context, { 'tool.sh': '#!/bin/sh' })
-  chmodSync(join(context, 'tool.sh'), 0o755)
-  const first = await it.build(COPY_ALL, { contextModes: 'git' })
-  for (const [name, mode] of [['a.txt', 0o600], ['src/b.txt', 0o660], ['src', 0o700], ['tool.sh', 0o700]] as const)
-    chmodSync(join(context, name), mode)
-  const second = await it.build(COPY_ALL, { contextModes: 'git' })
+  const shared = await createLocalStore({ directory: join(it.directory, 'shared') })
+  const cache = { name: 'shared', tier: shared, read: true, write: true }
+  const first = await it.build(COPY_ALL, { caches: [cache] })
+  t.equal(it.outcomes(first), 'M')
+  const layers = first.images[0]!.layers.map(({ descriptor }) => descriptor.digest)
+  t.equal((await shared.blobs.missing(layers)).size, 0, 'the layers are there')
+  t.equal((await shared.blobs.missing([first.descriptor.digest])).size, 1, 'the image is not')
+
+  const elsewhere = join(it.directory, 'other-store')
+  const second = await it.build(COPY_ALL, { caches: [cache], cacheDirectory: elsewhere })
   t.equal(it.outcomes(second), 'H')
   t.equal(second.descriptor.digest, first.descriptor.digest)
-  t.strictSame(await it.files(second), [
-    'app directory 755 0:0',
-    'app/a.txt file 644 0:0 a',
-    'app/src directory 755 0:0',
-    'app/src/b.txt file 644 0:0 b',
-    'app/tool.sh file 755 0:0 #!/bin/sh',
-  ])
-  t.equal(it.outcomes(await it.build(COPY_ALL)), 'M', 'exact modes are told apart by default')
+  const local = await createLocalStore({ directory: elsewhere })
+  t.equal((await local.blobs.missing(layers)).size, layers.length, 'nobody needed a layer')
+  const named = { caches: [cache], cacheDirectory: elsewhere, tags: ['localhost/app:1'] }
+  t.equal(it.outcomes(await it.build(COPY_ALL, named)), 'H')
+  t.equal((await local.blobs.missing(layers)).size, 0, 'an image with a name is whole')
 })
+
+t.test('R11: what a cache has lost after it was found is made again', async (t) => {
+  const it = bench(t)
+  const shared = createMemoryStore()
+  const cache = { name: 'shared', tier: shared, read: true, write: true }
+  const first = await it.build(COPY_ALL, { caches: [cache] })
+  const [layer] = first.images[0]!.layers.map(({ descriptor }) => descriptor.digest)
+  const losing = {
+    name: 'losing',
+    // It has everything until one asks for it.
+    tier: {
+      actions: shared.actions,
+      blobs: {
+        ...shared.blobs,
+        get: async (digest: Digest, options: object) => {
+          if (digest === layer) await shared.blobs.delete(digest)
+          return shared.blobs.get(digest, options)
+        },
+      },
+    },
+    read: true,
+    write: true,
+  }
+  const options = {
+    caches: [losing],
+    cacheDirectory: join(it.directory, 'other-store'),
+    tags: ['localhost/app:1'],
+  }
+  const second = await it.build(COPY_ALL, options)
+  t.equal(second.descriptor.digest, first.descriptor.digest)
+  t.equal(it.outcomes(second), 'M')
+  t.match(
+    it.events.find((event) => event.type === 'warning'),
+    { rule: 'LostBlob', message: /nowhere to be found/ },
+  )
+})
+
+t.test('D11: a cache that is ill costs a warning and no build', async (t) => {
+  const it = bench(t)
+  const failing = chaos(createMemoryStore(), { seed: 1, failing: 1 })
+  const cache = { name: 'ill', tier: failing, read: true, write: true }
+  const result = await it.build(COPY_ALL, { caches: [cache] })
+  t.equal(it.outcomes(result), 'M')
+  t.match(
+    it.events.find((event) => event.type === 'warning'),
+    { rule: 'CacheFailed', message: /The cache ill/ },
+  )
+  t.equal((await it.build(COPY_ALL)).descriptor.digest, result.descriptor.digest)
+})
+
+t.test(
+  'R5: owner and umask of whoever made the context do not matter, with the modes that git keeps',
+  async (t) => {
+    const it = bench(t)
+    const context = join(it.directory, 'context')
+    writeFiles(context, { 'tool.sh': '#!/bin/sh' })
+    chmodSync(join(context, 'tool.sh'), 0o755)
+    const first = await it.build(COPY_ALL, { contextModes: 'git' })
+    for (const [name, mode] of [
+      ['a.txt', 0o600],
+      ['src/b.txt', 0o660],
+      ['src', 0o700],
+      ['tool.sh', 0o700],
+    ] as const)
+      chmodSync(join(context, name), mode)
+    const second = await it.build(COPY_ALL, { contextModes: 'git' })
+    t.equal(it.outcomes(second), 'H')
+    t.equal(second.descriptor.digest, first.descriptor.digest)
+    t.strictSame(await it.files(second), [
+      'app directory 755 0:0',
+      'app/a.txt file 644 0:0 a',
+      'app/src directory 755 0:0',
+      'app/src/b.txt file 644 0:0 b',
+      'app/tool.sh file 755 0:0 #!/bin/sh',
+    ])
+    t.equal(it.outcomes(await it.build(COPY_ALL)), 'M', 'exact modes are told apart by default')
+  },
+)
 
 t.test('what a source brings along by a link or as a parent is part of the key', async (t) => {
   const it = bench(t, { a: 'one', 'p/q/f': 'x' })

@@ -78,9 +78,9 @@ function makeStale(directory: string): void {
 }
 
 function isLayout(directory: string): void {
-  const read = (name: string): any => JSON.parse(readFileSync(join(directory, name), 'utf8'))
-  t.equal(read('oci-layout').imageLayoutVersion, '1.0.0')
-  t.equal(read('index.json').schemaVersion, 2)
+  const read = (name: string): unknown => JSON.parse(readFileSync(join(directory, name), 'utf8'))
+  t.strictSame(read('oci-layout'), { imageLayoutVersion: '1.0.0' })
+  t.match(read('index.json'), { schemaVersion: 2, manifests: [] })
 }
 
 function wrongBlobs(directory: string): string[] {

@@ -119,7 +119,15 @@ for (const peer of PEERS) {
       let read = 0
       for await (const chunk of verify(blob.open(), { digest, size })) read += chunk.byteLength
       t.equal(read, size)
-      t.equal(await blobs.put(digestOf(utf8('x')), streamSource(() => source.open(), undefined)).catch((error) => error.code), 'ERR_DIGEST_MISMATCH')
+      t.equal(
+        await blobs
+          .put(
+            digestOf(utf8('x')),
+            streamSource(() => source.open(), undefined),
+          )
+          .catch((error) => error.code),
+        'ERR_DIGEST_MISMATCH',
+      )
       t.equal(await blobs.delete(digest), true)
     })
 
@@ -170,7 +178,9 @@ for (const peer of PEERS) {
       const blob = (await blobs.get(digest))!
       const client = clientOf(endpoint)
       t.teardown(() => client.destroy())
-      await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `gone/v1/blobs/sha256/${hexOf(digest)}` }))
+      await client.send(
+        new DeleteObjectCommand({ Bucket: bucket, Key: `gone/v1/blobs/sha256/${hexOf(digest)}` }),
+      )
       await t.rejects(readAll(blob.open(), 200_000), { code: 'ERR_CACHE_STORE_MISSING' })
     })
 
@@ -184,16 +194,24 @@ for (const peer of PEERS) {
         code: 'ERR_CACHE_STORE_DENIED',
         hint: /credentials/,
       })
-      await t.rejects(createS3Store({ bucket, endpoint, credentials: { accessKeyId: 'nobody', secretAccessKey } }), {
-        code: 'ERR_CACHE_STORE_DENIED',
-      })
+      await t.rejects(
+        createS3Store({ bucket, endpoint, credentials: { accessKeyId: 'nobody', secretAccessKey } }),
+        {
+          code: 'ERR_CACHE_STORE_DENIED',
+        },
+      )
     })
   })
 }
 
 t.test('without credentials anywhere, opening says so', async (t) => {
   const home = t.testdir()
-  const hidden = { HOME: home, AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: home, AWS_SHARED_CREDENTIALS_FILE: home }
+  const hidden = {
+    HOME: home,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_CONFIG_FILE: home,
+    AWS_SHARED_CREDENTIALS_FILE: home,
+  }
   const before = { ...process.env }
   for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name]
   Object.assign(process.env, hidden)

@@ -161,7 +161,8 @@ t.test('48: a full disk is collected for, and only what is old goes', full, asyn
 
 async function evict(t: Test, directory: string): Promise<void> {
   const root = join(directory, 'store')
-  const { blobs, actions, refs, pins, usage } = await createLocalStore({ directory: root })
+  const store = await createLocalStore({ directory: root })
+  const { blobs, actions, refs, pins } = store
   const blob = (number: number): Uint8Array => utf8(`${number}`.padEnd(20_000))
   const nameOf = (number: number): string => hexOf(digestOf(blob(number)))
   const has = (number: number): boolean => readdirSync(join(root, 'blobs/sha256')).includes(nameOf(number))
@@ -194,7 +195,7 @@ async function evict(t: Test, directory: string): Promise<void> {
   t.strictSame(readdirSync(join(root, 'ingest')), [])
   t.strictSame(readdirSync(join(root, 'trash')), [])
   t.notOk(readdirSync(root).includes('gc.lock'))
-  t.equal((await usage()).leftovers.count, 0)
+  t.equal((await store.usage()).leftovers.count, 0)
 }
 
 t.test('the lock of a dead process is taken over', async (t) => {

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -347,7 +348,19 @@ t.test('an index with roots is kept', async (t) => {
 })
 
 t.test('a directory that others could redirect is refused', async (t) => {
-  for (const name of ['blobs', 'blobs/sha256', 'ac', 'refs', 'ingest', 'quarantine']) {
+  const names = [
+    'blobs',
+    'blobs/sha256',
+    'ac',
+    'refs',
+    'ingest',
+    'quarantine',
+    'pins',
+    'leases',
+    'flight',
+    'trash',
+  ]
+  for (const name of names) {
     const linked = t.testdir({ elsewhere: {}, store: { 'store.json': '{"format":1}', blobs: {} } })
     const path = join(linked, 'store', name)
     if (name === 'blobs') replaceByLink(path, join(linked, 'elsewhere'))
@@ -368,6 +381,50 @@ t.test('a directory that others could redirect is refused', async (t) => {
     )
   }
 })
+
+t.test(
+  'directories made later are not read or written through a link, nor if everybody may write',
+  async (t) => {
+    const directory = t.testdir({ store: {}, elsewhere: {} })
+    const [root, elsewhere] = [join(directory, 'store'), join(directory, 'elsewhere')]
+    const { blobs, actions } = await createLocalStore({ directory: root })
+    const { digest } = await put(blobs, HELLO)
+    const record = {
+      kv: 1,
+      key: digest,
+      keyDoc: digest,
+      outputs: [],
+      diffIDs: [],
+      createdAt: '2026-01-01T00:00:00Z',
+      durationMs: 0,
+      builder: 'test',
+    } as const
+    await actions.put(record, { scope: 'main' })
+    const sha512 = digestOf(HELLO, 'sha512')
+    await blobs.put(sha512, bytesSource(HELLO))
+    const unsafe = { code: 'ERR_CACHE_STORE_UNSAFE' }
+    for (const name of [`ac/main/${hexOf(digest).slice(0, 2)}`, 'ac/main']) {
+      t.strictSame(await actions.get(digest, ['main']), record)
+      chmodSync(join(root, name), 0o777)
+      t.equal(await actions.get(digest, ['main']), undefined, `${name} is open`)
+      await t.rejects(actions.put(record, { scope: 'main' }), unsafe)
+      chmodSync(join(root, name), 0o755)
+      renameSync(join(root, name), join(elsewhere, 'moved'))
+      symlinkSync(join(elsewhere, 'moved'), join(root, name))
+      const before = snapshot(elsewhere)
+      t.equal(await actions.get(digest, ['main']), undefined, `${name} is a link`)
+      await t.rejects(actions.put(record, { scope: 'main', mode: 'replace' }), unsafe)
+      t.strictSame(snapshot(elsewhere), before, 'nothing was written there')
+      rmSync(join(root, name))
+      renameSync(join(elsewhere, 'moved'), join(root, name))
+    }
+    renameSync(join(root, 'blobs', 'sha512'), join(elsewhere, 'sha512'))
+    symlinkSync(join(elsewhere, 'sha512'), join(root, 'blobs', 'sha512'))
+    t.equal(await blobs.get(sha512), undefined)
+    t.equal((await blobs.missing([sha512])).size, 1)
+    await t.rejects(blobs.put(sha512, bytesSource(HELLO)), unsafe)
+  },
+)
 
 t.test('the directory itself may be a link, and everything may have been made with umask 0', async (t) => {
   const directory = t.testdir({ store: {} })

@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { digestFile } from '@varve/digest/node'
 import { bytesSource, digestOf, hexOf, readAll } from '@varve/digest'
 import t from 'tap'
+import type { CollectionReport } from '../src/index.ts'
 import { createLocalStore } from '../src/local.ts'
 import { EXPORTS, GREEDY, INCREMENTS, SHARED } from './fixtures/shared.ts'
 
@@ -83,15 +84,16 @@ t.test('10: collections under way do not touch what processes export under a lea
   const directory = t.testdir()
   const store = await createLocalStore({ directory })
   const exporting = Promise.all([ask({ directory, job: 'export' }, 0), ask({ directory, job: 'export' }, 1)])
-  let [runs, isDone] = [0, false]
+  let runs = 0
+  const done = new AbortController()
   const collecting = (async () => {
-    for (; !isDone; runs += 1) {
+    for (; !done.signal.aborted; runs += 1) {
       await store.collect(GREEDY)
       await new Promise((resolve) => setTimeout(resolve, 1))
     }
   })()
   const counts = await exporting
-  isDone = true
+  done.abort()
   await collecting
   const all = { hit: EXPORTS, vanished: 0 }
   t.strictSame(counts, [all, all])
@@ -118,14 +120,15 @@ t.test('clocks that are an hour off change nothing', async (t) => {
   await store.flights.create('mark', SHARED.subarray(0, 10))
   for (const [number, offset] of SKEWS.entries()) {
     setAge(shared, 10)
-    const told = await ask<Record<string, any>>({ directory, job: 'tell-times' }, WORKERS + number)
-    t.equal(told['offset'], offset, 'the clock of the process is off')
-    t.equal(told['removed'].blobs.count, 2, 'ten hours and two and a half')
-    t.equal(told['kept'].recent.count, 1, 'one and a half')
-    for (const age of told['ages']) t.ok(age < 60_000, `${age} ms`)
+    const told = await ask<Times>({ directory, job: 'tell-times' }, WORKERS + number)
+    t.equal(told.offset, offset, 'the clock of the process is off')
+    t.equal(told.removed.blobs.count, 2, 'ten hours and two and a half')
+    t.equal(told.kept.recent.count, 1, 'one and a half')
+    for (const age of told.ages) t.ok(age < 60_000, `${age} ms`)
     t.ok(Math.abs(lstatSync(shared).mtimeMs - Date.now()) < 60_000, 'a use is noted at the right time')
     const [lease = ''] = readdirSync(join(directory, 'leases'))
-    const { beganAt } = JSON.parse(readFileSync(join(directory, 'leases', lease), 'utf8').split('\n')[0]!)
+    const [document = ''] = readFileSync(join(directory, 'leases', lease), 'utf8').split('\n')
+    const { beganAt } = JSON.parse(document) as { readonly beganAt: number }
     t.ok(Math.abs(beganAt - Date.now()) < 60_000, 'a lease began when it did')
     rmSync(join(directory, 'leases', lease))
   }
@@ -223,6 +226,12 @@ async function ask<Answer>(task: Task, number: number): Promise<Answer> {
   const answer = once(worker, 'message')
   worker.send(task)
   return (await answer)[0] as Answer
+}
+
+/** What a worker makes of times; ages in milliseconds, the offset of its clock in minutes. */
+interface Times extends Pick<CollectionReport, 'kept' | 'removed'> {
+  readonly offset: number
+  readonly ages: readonly number[]
 }
 
 interface Task {

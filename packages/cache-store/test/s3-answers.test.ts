@@ -97,19 +97,19 @@ t.test('412 after our own retry: the object decides whose it is', async (t) => {
     const { server, store } = await open(t)
     const other = await openStore(t, server)
     await store.refs.update('count', increment)
-    let state = 'first'
-    server.script = ({ operation }) => {
-      if (operation !== 'PutObject' || state === 'done') return undefined
-      if (state === 'first') {
-        state = 'second'
-        return 'lose'
+    let tries = 0
+    const second = new Promise<void>((resolve) => {
+      server.script = ({ operation }) => {
+        if (operation !== 'PutObject' || tries === 2) return undefined
+        tries += 1
+        if (tries === 1) return 'lose'
+        // Our second try waits until another update is in.
+        resolve()
+        return { delayMs: 300 }
       }
-      // Our second try waits until another update is in.
-      state = 'done'
-      return { delayMs: 300 }
-    }
+    })
     const ours = store.refs.update('count', increment)
-    while (state !== 'done') await new Promise((resolve) => setTimeout(resolve, 5))
+    await second
     await other.refs.update('count', increment)
     await ours
     t.strictSame(await store.refs.read('count'), utf8('3'), 'every update is in it once')
@@ -123,8 +123,12 @@ t.test('409: nothing was changed, so it is tried again', async (t) => {
   first(server, 2, 'PutObject', failure(409, 'ConditionalRequestConflict'))
   await store.refs.update('count', increment)
   t.strictSame(await store.refs.read('count'), utf8('1'))
-  server.script = ({ operation }) => (operation === 'PutObject' ? failure(409, 'OperationAborted') : undefined)
-  await t.rejects(store.blobs.put(digestOf(BIG), bytesSource(BIG)), { code: 'ERR_CACHE_STORE_BUSY', status: 409 })
+  server.script = ({ operation }) =>
+    operation === 'PutObject' ? failure(409, 'OperationAborted') : undefined
+  await t.rejects(store.blobs.put(digestOf(BIG), bytesSource(BIG)), {
+    code: 'ERR_CACHE_STORE_BUSY',
+    status: 409,
+  })
 })
 
 t.test('404 on If-Match: the ref that was deleted meanwhile is made anew', async (t) => {
@@ -161,7 +165,11 @@ t.test('429 and 503 are waited out, as long as the server asks', async (t) => {
     t.strictSame(server.operations(), ['HeadObject', 'HeadObject'])
 
     first(server, 1, 'HeadObject', failure(status, 'SlowDown', { 'retry-after': '3600' }))
-    await t.rejects(store.blobs.missing([KEY]), { code: 'ERR_CACHE_STORE_UNAVAILABLE', status }, 'an hour is too long')
+    await t.rejects(
+      store.blobs.missing([KEY]),
+      { code: 'ERR_CACHE_STORE_UNAVAILABLE', status },
+      'an hour is too long',
+    )
     t.strictSame(server.operations(), ['HeadObject'])
   }
 })
@@ -185,13 +193,19 @@ t.test('a download that is cut goes on where it was', async (t) => {
   const before = server.seen.length
   first(server, 2, 'GetObject', { cutAfter: MIB })
   t.strictSame(Buffer.compare(await readAll(blob.open(), BIG.byteLength), BIG), 0)
-  const ranges = server.seen.slice(before).map(({ headers }) => Number(/\d+/.exec(headers['range'] ?? '')![0]))
+  const ranges = server.seen
+    .slice(before)
+    .map(({ headers }) => Number(/\d+/.exec(headers['range'] ?? '')![0]))
   t.equal(ranges.length, 3)
   t.equal(ranges[0], 0)
   t.ok(ranges[1]! > 0 && ranges[2]! > ranges[1]!, `from ${ranges.join(', ')}`)
 
   server.script = ({ operation }) => (operation === 'GetObject' ? { cutAfter: 10 } : undefined)
-  await t.rejects(readAll(blob.open(), BIG.byteLength), { code: 'ERR_CACHE_STORE_UNAVAILABLE' }, 'but not for ever')
+  await t.rejects(
+    readAll(blob.open(), BIG.byteLength),
+    { code: 'ERR_CACHE_STORE_UNAVAILABLE' },
+    'but not for ever',
+  )
   t.equal(server.seen.length - before, 3 + 4)
 })
 
@@ -230,7 +244,9 @@ t.test('R11: a blob that goes away after a hit is missing, and no harm is done',
   const blob = (await store.blobs.get(digestOf(BIG)))!
   server.bucket.objects.clear()
   await t.rejects(readAll(blob.open(), BIG.byteLength), { code: 'ERR_CACHE_STORE_MISSING' })
-  await t.rejects(readAll(blob.open({ start: 5, end: 10 }), BIG.byteLength), { code: 'ERR_CACHE_STORE_MISSING' })
+  await t.rejects(readAll(blob.open({ start: 5, end: 10 }), BIG.byteLength), {
+    code: 'ERR_CACHE_STORE_MISSING',
+  })
 })
 
 t.test('damaged objects never come out, and heal', async (t) => {
@@ -254,7 +270,8 @@ t.test('damaged objects never come out, and heal', async (t) => {
       damage(change)
       if (outcome === 'stored') {
         const source = await store.blobs.get(digest)
-        if (source !== undefined) await t.rejects(readAll(source.open(), BIG.byteLength * 2), { name: 'DigestError' })
+        if (source !== undefined)
+          await t.rejects(readAll(source.open(), BIG.byteLength * 2), { name: 'DigestError' })
         t.notOk(server.bucket.objects.has(key), `${what}: taken out of the way`)
       }
       t.equal(await store.blobs.put(digest, bytesSource(bytes)), outcome, `${what}: ${outcome}`)
@@ -273,7 +290,8 @@ t.test('a damaged record is a miss and a damaged ref is none; both are made anew
   await store.actions.put(RECORD, { scope: 'main' })
   await store.refs.update('a', () => HELLO)
   for (const [key, object] of server.bucket.objects) {
-    if (!key.includes('/blobs/')) server.bucket.objects.set(key, { ...object, bytes: Buffer.from('nonsense') })
+    if (!key.includes('/blobs/'))
+      server.bucket.objects.set(key, { ...object, bytes: Buffer.from('nonsense') })
   }
   t.equal(await store.actions.get(KEY, ['main']), undefined)
   t.equal(await store.refs.read('a'), undefined)
@@ -297,6 +315,7 @@ t.test('a store that may not write is read-only from the first 403, and told onc
     store.refs.update('a', () => BIG.slice(0, 5)),
     { code: 'ERR_CACHE_STORE_UNWRITABLE' },
   )
+  await t.rejects(store.blobs.delete(KEY), { code: 'ERR_CACHE_STORE_UNWRITABLE' })
   const ingest = await store.blobs.ingest('upload')
   await ingest.write(utf8('other bytes'))
   await t.rejects(ingest.commit(), { code: 'ERR_CACHE_STORE_UNWRITABLE' })
@@ -333,7 +352,11 @@ t.test('R8: a server without room: blobs and records are skipped, and the caller
   }
   t.match(warnings, [{ code: 'ERR_CACHE_STORE_FULL' }])
   server.script = () => undefined
-  t.equal(await store.blobs.put(digestOf(BIG), bytesSource(BIG)), 'stored', 'as soon as there is room, it goes on')
+  t.equal(
+    await store.blobs.put(digestOf(BIG), bytesSource(BIG)),
+    'stored',
+    'as soon as there is room, it goes on',
+  )
 })
 
 t.test('no more requests are made than the budget allows', async (t) => {
@@ -401,6 +424,7 @@ const OPENINGS: ReadonlyArray<readonly [what: string, turn: Turn, code: string, 
   ['no such bucket', failure(404, 'NoSuchBucket'), 'ERR_CACHE_STORE_CONFIG', /Create it/],
   ['another region', failure(400, 'AuthorizationHeaderMalformed'), 'ERR_CACHE_STORE_CONFIG', /region/],
   ['another endpoint', failure(301, 'PermanentRedirect'), 'ERR_CACHE_STORE_CONFIG', /endpoint/],
+  ['another server', { status: 404, body: 'Not found' }, 'ERR_CACHE_STORE_CONFIG', /endpoint/],
   ['no S3 server', { status: 200, body: '<html>Welcome!' }, 'ERR_CACHE_STORE_CONFIG', /endpoint/],
   ['an unknown key', failure(403, 'InvalidAccessKeyId'), 'ERR_CACHE_STORE_DENIED', /AWS_ACCESS_KEY_ID/],
   ['a token that expired', failure(400, 'ExpiredToken'), 'ERR_CACHE_STORE_DENIED', /expired/],
@@ -442,7 +466,9 @@ t.test('what is wrong when a store is opened is said, with what to do, and witho
 
 t.test('without credentials, and without a server, opening says so', async (t) => {
   const server = await startServer(t)
-  const none = Object.defineProperty(new Error('Nothing found'), 'name', { value: 'CredentialsProviderError' })
+  const none = Object.defineProperty(new Error('Nothing found'), 'name', {
+    value: 'CredentialsProviderError',
+  })
   await t.rejects(
     createS3Store({ bucket: 'cache', endpoint: server.endpoint, credentials: () => Promise.reject(none) }),
     { code: 'ERR_CACHE_STORE_DENIED', hint: /AWS_ACCESS_KEY_ID/, cause: none },
@@ -453,11 +479,31 @@ t.test('without credentials, and without a server, opening says so', async (t) =
   )
 })
 
+t.test('an answer without end is not read to its end', async (t) => {
+  const { server, store } = await open(t, { attempts: 1 })
+  const long = Buffer.alloc(40 * MIB, '<a>')
+  server.script = ({ operation }) => {
+    if (operation === 'ListObjectsV2') return { status: 200, body: long }
+    return operation === 'PutObject' ? { status: 400, body: long } : undefined
+  }
+  await t.rejects(store.refs.list(''), { code: 'ERR_CACHE_STORE_UNAVAILABLE' })
+  await t.rejects(store.blobs.put(KEY, bytesSource(HELLO)), { code: 'ERR_CACHE_STORE_UNAVAILABLE' })
+  server.script = ({ operation }) =>
+    operation === 'GetObject'
+      ? { status: 200, headers: { etag: '"x"', 'content-length': String(long.byteLength) }, body: long }
+      : undefined
+  t.equal(await store.refs.read('a'), undefined, 'a document that is too long is none')
+  t.equal(await store.actions.get(KEY, ['main']), undefined)
+  t.equal(await store.flights!.read('main/a'), undefined)
+})
+
 t.test('a clock that is wrong is learnt from the server', async (t) => {
   const server = await startServer(t)
   server.bucket.clockOffsetMs = 3_600_000
   server.script = ({ headers }) => {
-    const [, year, month, day, hour, minute, second] = /^(....)(..)(..)T(..)(..)(..)Z$/.exec(headers['x-amz-date']!)!
+    const [, year, month, day, hour, minute, second] = /^(....)(..)(..)T(..)(..)(..)Z$/.exec(
+      headers['x-amz-date']!,
+    )!
     const sent = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
     return Math.abs(sent - server.bucket.now()) > 900_000 ? failure(403, 'RequestTimeTooSkewed') : undefined
   }

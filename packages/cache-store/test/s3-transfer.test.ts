@@ -5,7 +5,10 @@ import { S3Client } from '@aws-sdk/client-s3'
 import { type ByteSource, bytesSource, digestOf, readAll } from '@varve/digest'
 import fc from 'fast-check'
 import t from 'tap'
+import type { ResponseBody } from '../src/s3/attempt.ts'
+import type { Objects } from '../src/s3/objects.ts'
 import { partsOf, sizeOfPart } from '../src/s3/parts.ts'
+import { fillRange, streamRange } from '../src/s3/ranges.ts'
 import { failure } from './fixtures/s3-bucket.ts'
 import { type S3Server, startServer } from './fixtures/s3-server.ts'
 import { ALL, CREDENTIALS, openStore } from './fixtures/s3-store.ts'
@@ -72,7 +75,11 @@ t.test('R16: bodies go out plain and signed, by any client', async (t) => {
   t.teardown(() => client.destroy())
   const before = client.middlewareStack.identify()
   for (const options of [{}, { client }]) {
-    const { blobs, refs } = await openStore(t, server, { ...options, partSize: PART, prefix: String('client' in options) })
+    const { blobs, refs } = await openStore(t, server, {
+      ...options,
+      partSize: PART,
+      prefix: String('client' in options),
+    })
     for (const bytes of [HELLO, bytesOf(3 * MIB), HUGE]) {
       t.equal(await blobs.put(digestOf(bytes), unsized(bytes)), 'stored')
       t.equal(await blobs.put(digestOf(bytes, 'sha512'), bytesSource(bytes)), 'stored')
@@ -83,14 +90,22 @@ t.test('R16: bodies go out plain and signed, by any client', async (t) => {
   }
   t.strictSame(client.middlewareStack.identify(), before, 'the client is as it was')
   t.equal(await client.config.requestChecksumCalculation(), 'WHEN_SUPPORTED')
-  const sent = server.seen.filter(({ body }) => body.byteLength > 0 && !body.subarray(0, 1).equals(Buffer.from('<')))
+  const sent = server.seen.filter(
+    ({ body }) => body.byteLength > 0 && !body.subarray(0, 1).equals(Buffer.from('<')),
+  )
   t.ok(sent.some(({ operation }) => operation === 'UploadPart') && sent.length > 20, `${sent.length} bodies`)
   for (const { headers, body, operation } of sent) {
     const sha256 = createHash('sha256').update(body).digest('hex')
     if (headers['x-amz-content-sha256'] !== sha256) t.fail(`${operation}: what is signed is not the body`)
     if (!/SignedHeaders=[^,]*x-amz-content-sha256/.test(headers['authorization'] ?? '')) t.fail('not signed')
     if (headers['content-length'] !== String(body.byteLength)) t.fail('the length is not announced')
-    for (const name of ['content-encoding', 'transfer-encoding', 'x-amz-trailer', 'x-amz-decoded-content-length', 'expect'])
+    for (const name of [
+      'content-encoding',
+      'transfer-encoding',
+      'x-amz-trailer',
+      'x-amz-decoded-content-length',
+      'expect',
+    ])
       if (headers[name] !== undefined) t.fail(`${operation}: ${name}`)
     const checksums = Object.keys(headers).filter((name) => name.startsWith('x-amz-checksum'))
     if (checksums.length > 0) t.fail(`${operation}: ${checksums.join()}`)
@@ -143,7 +158,7 @@ t.test('a body that is not what was said is never complete', async (t) => {
     other[size - 1]! ^= 1
     for (const source of [bytesSource(other), unsized(other)])
       await t.rejects(blobs.put(digestOf(bytes), source), { code: 'ERR_DIGEST_MISMATCH' })
-    const long = { size: size - 1, open: bytesSource(bytes).open }
+    const long = { ...bytesSource(bytes), size: size - 1 }
     await t.rejects(blobs.put(digestOf(bytes), long), { code: 'ERR_DIGEST_SIZE' })
   }
   t.equal(server.bucket.objects.size, 0, 'nothing is there')
@@ -187,7 +202,9 @@ t.test('a big blob goes up in parts side by side, so many at once and no more', 
   const { blobs } = await openStore(t, server, { partSize: PART, concurrency: 3 })
   const width = watchWidth(server, 'UploadPart')
   const others = [bytesOf(12 * MIB), bytesOf(13 * MIB)]
-  const outcomes = await Promise.all([HUGE, ...others].map((bytes) => blobs.put(digestOf(bytes), unsized(bytes))))
+  const outcomes = await Promise.all(
+    [HUGE, ...others].map((bytes) => blobs.put(digestOf(bytes), unsized(bytes))),
+  )
   t.strictSame(outcomes, ['stored', 'stored', 'stored'])
   t.ok(width.widest > 1 && width.widest <= 3, `${width.widest} at once, of three uploads`)
   server.script = () => undefined
@@ -196,31 +213,34 @@ t.test('a big blob goes up in parts side by side, so many at once and no more', 
   t.ok(down.widest > 1 && down.widest <= 3, `${down.widest} at once on the way down`)
 })
 
-t.test('memory is bounded: an upload reads no further than its parts in flight, a download neither', async (t) => {
-  const server = await startServer(t)
-  const { blobs } = await openStore(t, server, { partSize: PART, concurrency: 2 })
-  const bytes = bytesOf(40 * MIB)
-  const source = unsized(bytes)
-  const controller = new AbortController()
-  server.script = ({ operation }) => (operation === 'UploadPart' ? 'hang' : undefined)
-  const put = blobs.put(digestOf(bytes), source, { signal: controller.signal })
-  put.catch(() => undefined)
-  await pause(500)
-  t.ok(source.read > 0 && source.read <= 3 * PART + 3 * MIB, `${source.read} bytes were read of 40 MiB`)
-  controller.abort(new Error('enough'))
-  await t.rejects(put, { message: 'enough' })
-  t.equal(server.bucket.uploads.size, 0, 'the upload is aborted')
+t.test(
+  'memory is bounded: an upload reads no further than its parts in flight, a download neither',
+  async (t) => {
+    const server = await startServer(t)
+    const { blobs } = await openStore(t, server, { partSize: PART, concurrency: 2 })
+    const bytes = bytesOf(40 * MIB)
+    const source = unsized(bytes)
+    const controller = new AbortController()
+    server.script = ({ operation }) => (operation === 'UploadPart' ? 'hang' : undefined)
+    const put = blobs.put(digestOf(bytes), source, { signal: controller.signal })
+    put.catch(() => undefined)
+    await pause(500)
+    t.ok(source.read > 0 && source.read <= 3 * PART + 3 * MIB, `${source.read} bytes were read of 40 MiB`)
+    controller.abort(new Error('enough'))
+    await t.rejects(put, { message: 'enough' })
+    t.equal(server.bucket.uploads.size, 0, 'the upload is aborted')
 
-  server.script = () => undefined
-  await blobs.put(digestOf(HUGE), bytesSource(HUGE))
-  const blob = (await blobs.get(digestOf(HUGE)))!
-  const before = server.seen.length
-  const chunks = blob.open()[Symbol.asyncIterator]()
-  await chunks.next()
-  await pause(300)
-  t.ok(server.seen.length - before <= 2, 'no more parts are asked for than may be held')
-  await chunks.return?.()
-})
+    server.script = () => undefined
+    await blobs.put(digestOf(HUGE), bytesSource(HUGE))
+    const blob = (await blobs.get(digestOf(HUGE)))!
+    const before = server.seen.length
+    const chunks = blob.open()[Symbol.asyncIterator]()
+    await chunks.next()
+    await pause(300)
+    t.ok(server.seen.length - before <= 3, 'no more parts are asked for than may be held')
+    await chunks.return?.()
+  },
+)
 
 t.test('an upload that loses to another writer', async (t) => {
   const server = await startServer(t)
@@ -298,25 +318,117 @@ t.test('a blob of a size that was not known, and too big for one request, is hea
   t.ok(same(server.bucket.objects.get(key)!.bytes, HUGE))
 })
 
+t.test('ranges are the bytes, wherever connections are cut', async (t) => {
+  const bytes = bytesOf(5_000)
+  const cuts = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 30 })
+  const never = new AbortController().signal
+  await fc.assert(
+    fc.asyncProperty(cuts, fc.nat(5_000), fc.nat(5_000), async (lengths, a, b) => {
+      const [start, end] = [Math.min(a, b), Math.max(a, b)]
+      let requests = 0
+      const objects = {
+        open: async (_: string, from: number, to = bytes.byteLength) => {
+          const length = lengths[(requests += 1) % lengths.length]!
+          const sent = bytes.subarray(from, Math.min(to, from + length))
+          return { size: bytes.byteLength, tag: 'x', ageMs: 0, body: bodyOf(sent, from + length < to) }
+        },
+      } as unknown as Objects
+      // As many cuts as there are: without them, the number is limited by what comes in between.
+      const settings = { objects, attempts: 10_000 }
+      const part = new Uint8Array(end - start)
+      await fillRange(settings, 'key', start, part, never, 0)
+      const streamed = await readAll(streamRange(settings, 'key', start, end, never, 0), 10_000)
+      const wanted = bytes.subarray(start, end)
+      return same(part, wanted) && same(streamed, wanted)
+    }),
+    { numRuns: 50 },
+  )
+})
+
+t.test('a stream is no faster than its reader, and is given up when it is only cut', async (t) => {
+  const never = new AbortController().signal
+  let sent = 0
+  const endless = {
+    open: async () => ({
+      size: 1e9,
+      tag: 'x',
+      ageMs: 0,
+      body: {
+        async *read() {
+          for (;;) {
+            sent += 1000
+            yield new Uint8Array(1000)
+          }
+        },
+      },
+    }),
+  } as unknown as Objects
+  for await (const chunk of streamRange({ objects: endless, attempts: 3 }, 'key', 0, 1e9, never)) {
+    t.equal(chunk.byteLength, 1000)
+    break
+  }
+  t.equal(sent, 1000, 'nothing is read ahead')
+
+  let requests = 0
+  const cutting = {
+    open: async () => {
+      requests += 1
+      return { size: 1e9, tag: 'x', ageMs: 0, body: bodyOf(new Uint8Array(10), true) }
+    },
+  } as unknown as Objects
+  const settings = { objects: cutting, attempts: 3 }
+  await t.rejects(readAll(streamRange(settings, 'key', 0, 1e9, never, 0), 1e9), {
+    code: 'ERR_CACHE_STORE_UNAVAILABLE',
+    cause: { message: 'cut' },
+  })
+  t.equal(requests, 3)
+  await t.rejects(fillRange(settings, 'key', 0, new Uint8Array(1000), never, 0), {
+    code: 'ERR_CACHE_STORE_UNAVAILABLE',
+  })
+  t.equal(requests, 6)
+})
+
+/** A body of these bytes, and a cut after them. */
+function bodyOf(bytes: Uint8Array, isCut: boolean): ResponseBody {
+  return {
+    async *read() {
+      yield bytes
+      if (isCut) throw new Error('cut')
+    },
+    pump: async (sink) => {
+      sink(bytes)
+      if (isCut) throw new Error('cut')
+    },
+    discard: () => undefined,
+  }
+}
+
 t.test('parts are the bytes, in order, and 10,000 of them suffice', async (t) => {
   const sizes = fc.array(fc.nat(50), { maxLength: 20 })
   await fc.assert(
-    fc.asyncProperty(sizes, fc.integer({ min: 1, max: 40 }), fc.boolean(), async (chunks, partSize, isKnown) => {
-      const all = bytesOf(chunks.reduce((sum, size) => sum + size, 0))
-      let at = 0
-      const pieces = chunks.map((size) => all.slice(at, (at += size)))
-      const stream = (async function* () {
-        yield* pieces
-      })()
-      const seen: Uint8Array[] = []
-      for await (const part of partsOf(stream, partSize, isKnown ? all.byteLength : undefined)) {
-        seen.push(part.bytes.slice())
-        part.release()
-      }
-      const joined = Buffer.concat(seen)
-      const areFull = seen.slice(0, -1).every(({ byteLength }) => byteLength === partSize)
-      return joined.equals(all) && areFull && seen.length === Math.max(1, Math.ceil(all.byteLength / partSize))
-    }),
+    fc.asyncProperty(
+      sizes,
+      fc.integer({ min: 1, max: 40 }),
+      fc.boolean(),
+      async (chunks, partSize, isKnown) => {
+        const all = bytesOf(chunks.reduce((sum, size) => sum + size, 0))
+        let at = 0
+        const pieces = chunks.map((size) => all.slice(at, (at += size)))
+        const stream = (async function* () {
+          yield* pieces
+        })()
+        const seen: Uint8Array[] = []
+        for await (const part of partsOf(stream, partSize, isKnown ? all.byteLength : undefined)) {
+          seen.push(part.bytes.slice())
+          part.release()
+        }
+        const joined = Buffer.concat(seen)
+        const areFull = seen.slice(0, -1).every(({ byteLength }) => byteLength === partSize)
+        return (
+          joined.equals(all) && areFull && seen.length === Math.max(1, Math.ceil(all.byteLength / partSize))
+        )
+      },
+    ),
   )
   for (const total of [1, 80_000 * MIB, 80_001 * MIB, 5 * MIB * MIB]) {
     const size = sizeOfPart(0, 8 * MIB, total)

@@ -45,7 +45,11 @@ async function record(store: S3Store, name: string, scope = 'main'): Promise<Dig
 function fill(server: S3Server, digests: Iterable<Digest>): void {
   for (const digest of digests) {
     const bytes = Buffer.from(digest)
-    server.bucket.objects.set(`v1/blobs/${digest.replace(':', '/')}`, { bytes, etag: '"x"', modified: Date.now() })
+    server.bucket.objects.set(`v1/blobs/${digest.replace(':', '/')}`, {
+      bytes,
+      etag: '"x"',
+      modified: Date.now(),
+    })
   }
 }
 
@@ -74,24 +78,27 @@ t.test('R13: in a big bucket few digests cost no more than to ask for each', asy
   t.ok(operations.length <= asked.length + 1, `${operations.length} requests`)
 })
 
-t.test('R13: whatever there is and is asked for, pages of any size tell it, in no more requests', async (t) => {
-  const { server, store } = await open(t)
-  const all = numbered(60).flatMap((digest, number) => [digest, digestOf(utf8(String(number)), 'sha512')])
-  const some = fc.subarray(all)
-  await fc.assert(
-    fc.asyncProperty(some, some, fc.integer({ min: 1, max: 50 }), async (there, asked, pageSize) => {
-      server.bucket.objects.clear()
-      server.bucket.quirks.pageSize = pageSize
-      fill(server, there)
-      server.operations()
-      const missing = await store.blobs.missing(asked)
-      const expected = asked.filter((digest) => !there.includes(digest))
-      const isRight = missing.size === expected.length && expected.every((digest) => missing.has(digest))
-      return isRight && server.operations().length <= asked.length + 2
-    }),
-    { numRuns: 60 },
-  )
-})
+t.test(
+  'R13: whatever there is and is asked for, pages of any size tell it, in no more requests',
+  async (t) => {
+    const { server, store } = await open(t)
+    const all = numbered(60).flatMap((digest, number) => [digest, digestOf(utf8(String(number)), 'sha512')])
+    const some = fc.subarray(all)
+    await fc.assert(
+      fc.asyncProperty(some, some, fc.integer({ min: 1, max: 50 }), async (there, asked, pageSize) => {
+        server.bucket.objects.clear()
+        server.bucket.quirks.pageSize = pageSize
+        fill(server, there)
+        server.operations()
+        const missing = await store.blobs.missing(asked)
+        const expected = asked.filter((digest) => !there.includes(digest))
+        const isRight = missing.size === expected.length && expected.every((digest) => missing.has(digest))
+        return isRight && server.operations().length <= asked.length + 2
+      }),
+      { numRuns: 60 },
+    )
+  },
+)
 
 t.test('a list that is refused is not asked for again', async (t) => {
   const { server, store, warnings } = await open(t)
@@ -120,10 +127,10 @@ t.test('what is used and older than a third of its time is made new, once', asyn
       ['a ref', 1, () => store.refs.read('a')],
     ]
     for (const [what, writes, use] of uses) {
-      const count = (): number =>
-        server.operations().filter((operation) => /Put|Copy/.test(operation)).length
+      const count = (): number => server.operations().filter((operation) => /Put|Copy/.test(operation)).length
       server.bucket.clockOffsetMs += DAY_MS - HOUR_MS
-      for (const object of server.bucket.objects.values()) object.modified = server.bucket.now() - DAY_MS + HOUR_MS
+      for (const object of server.bucket.objects.values())
+        object.modified = server.bucket.now() - DAY_MS + HOUR_MS
       count()
       await use()
       t.equal(count(), 0, `${what}: nothing within a third`)
@@ -185,15 +192,21 @@ t.test('a sweep removes the oldest until the budget holds, and a record before i
 
   const half = await store.sweep({ maxBytes: Math.floor(total / 2) })
   t.ok(half.after.bytes <= total / 2, `${half.after.bytes} of ${total} bytes`)
-  const deleted = server.seen.slice(before).flatMap(({ operation, key }) => (operation === 'DeleteObject' ? [key] : []))
+  const deleted = server.seen
+    .slice(before)
+    .flatMap(({ operation, key }) => (operation === 'DeleteObject' ? [key] : []))
   t.match(deleted[0], '/ac/', 'a record first')
   const names = [...server.bucket.objects.keys()]
   for (const key of names.filter((name) => name.includes('/ac/'))) {
     const named = parseKey('v1/', key)
-    if (named.kind === 'record') t.ok(await store.actions.get(named.key, ['main']), 'a record that is left is whole')
+    if (named.kind === 'record')
+      t.ok(await store.actions.get(named.key, ['main']), 'a record that is left is whole')
   }
   t.ok(names.includes('v1/refs/kept'), 'refs stay')
-  t.match(events, [{ kind: 'scan', count: 10 }, { kind: 'remove', what: 'record', path: /^ac\/main\// }])
+  t.match(events, [
+    { kind: 'scan', count: 10 },
+    { kind: 'remove', what: 'record', path: /^ac\/main\// },
+  ])
 })
 
 t.test('a sweep keeps what is young, whatever the budget, and says so', async (t) => {
@@ -208,7 +221,10 @@ t.test('a sweep keeps what is young, whatever the budget, and says so', async (t
     after: { count: 1, bytes: 9 },
     overBudget: true,
   })
-  t.match(await store.sweep({ maxBytes: 0, graceMs: 0 }), { after: { count: 0, bytes: 0 }, overBudget: false })
+  t.match(await store.sweep({ maxBytes: 0, graceMs: 0 }), {
+    after: { count: 0, bytes: 0 },
+    overBudget: false,
+  })
 })
 
 t.test('a blob is as old as the newest record that names it', async (t) => {
@@ -230,7 +246,8 @@ t.test('what was renewed or made anew since the list stays', async (t) => {
   const digest = await put(store, 'hello')
   server.bucket.clockOffsetMs = 2 * HOUR_MS
   server.script = ({ operation }) => {
-    if (operation === 'HeadObject') for (const object of server.bucket.objects.values()) object.modified = server.bucket.now()
+    if (operation === 'HeadObject')
+      for (const object of server.bucket.objects.values()) object.modified = server.bucket.now()
     return undefined
   }
   t.match(await store.sweep({ maxBytes: 0 }), { removed: { blobs: { count: 0 } }, overBudget: true })
@@ -249,10 +266,11 @@ t.test('marks, rests of probes and unfinished uploads go, and what is not ours s
   t.match(await store.sweep({}), { removed: { leftovers: { count: 0 } } }, 'not while they are young')
   server.bucket.clockOffsetMs = 2 * HOUR_MS
   t.match(await store.sweep({}), { removed: { leftovers: { count: 2 } } })
-  t.strictSame(
-    [...server.bucket.objects.keys()].toSorted(),
-    ['v1/ac/main/nonsense', 'v1/something/else', 'v2/blobs/sha256/1'],
-  )
+  t.strictSame([...server.bucket.objects.keys()].toSorted(), [
+    'v1/ac/main/nonsense',
+    'v1/something/else',
+    'v2/blobs/sha256/1',
+  ])
   server.bucket.clockOffsetMs = DAY_MS + HOUR_MS
   t.match(await store.sweep({}, { dryRun: true }), { removed: { leftovers: { count: 2 } } })
   t.equal(server.bucket.uploads.size, 3, 'a dry run leaves them')
@@ -261,7 +279,9 @@ t.test('marks, rests of probes and unfinished uploads go, and what is not ours s
 })
 
 t.test('numbered versions of a ref do not pile up', async (t) => {
-  const { server, store } = await open(t, { capabilities: { ...ALL, ifMatch: false, conditionalDelete: false } })
+  const { server, store } = await open(t, {
+    capabilities: { ...ALL, ifMatch: false, conditionalDelete: false },
+  })
   for (let round = 1; round <= 10; round += 1) await store.refs.update('a', () => utf8(String(round)))
   t.equal(server.bucket.objects.size, 10, 'while they are young, all stay')
   server.bucket.clockOffsetMs = 2 * HOUR_MS
@@ -272,8 +292,12 @@ t.test('numbered versions of a ref do not pile up', async (t) => {
 
 t.test('keys are read back as what they were made of', async (t) => {
   const keys = createKeys('a/b')
-  const digests = fc.constantFrom(...(['sha256', 'sha512', 'blake3'] as const)).map((algorithm) => digestOf(utf8('x'), algorithm))
-  const scopes = fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/).filter((scope) => scope !== '.' && scope !== '..')
+  const digests = fc
+    .constantFrom(...(['sha256', 'sha512', 'blake3'] as const))
+    .map((algorithm) => digestOf(utf8('x'), algorithm))
+  const scopes = fc
+    .stringMatching(/^[A-Za-z0-9._-]{1,64}$/)
+    .filter((scope) => scope !== '.' && scope !== '..')
   await fc.assert(
     fc.asyncProperty(digests, scopes, async (digest, scope) => {
       t.strictSame(parseKey(keys.root, keys.blob(digest)), { kind: 'blob', digest })
@@ -281,7 +305,13 @@ t.test('keys are read back as what they were made of', async (t) => {
     }),
     { numRuns: 30 },
   )
-  for (const key of ['a/b/v1/blobs/sha256/x', 'a/b/v1/ac/main/x', 'a/b/v1/ac/main/x/y', 'a/b/v1/', 'a/b/v1/blobs/md5/00'])
+  for (const key of [
+    'a/b/v1/blobs/sha256/x',
+    'a/b/v1/ac/main/x',
+    'a/b/v1/ac/main/x/y',
+    'a/b/v1/',
+    'a/b/v1/blobs/md5/00',
+  ])
     t.strictSame(parseKey(keys.root, key), { kind: 'unknown' }, key)
   t.equal(keys.blob(digestOf(utf8('x'))), `a/b/v1/blobs/sha256/${hexOf(digestOf(utf8('x')))}`)
 })
@@ -289,14 +319,20 @@ t.test('keys are read back as what they were made of', async (t) => {
 t.test('the bytes of a ref say which updates are in it; any other bytes are no document', async (t) => {
   const nonces = fc.array(fc.stringMatching(/^[0-9a-f]{32}$/), { minLength: 1, maxLength: 60 })
   await fc.assert(
-    fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), nonces, fc.nat(), async (document, [nonce = '', ...earlier], at) => {
-      const bytes = encodeRef(document, nonce, earlier)
-      const decoded = decodeRef(bytes)
-      const isSame = decoded !== undefined && Buffer.compare(decoded.document, document) === 0
-      const isKnown = decoded?.nonces[0] === nonce && decoded.nonces.length === Math.min(32, earlier.length + 1)
-      bytes[at % bytes.byteLength]! ^= 1
-      return isSame && isKnown && decodeRef(bytes) === undefined
-    }),
+    fc.asyncProperty(
+      fc.uint8Array({ maxLength: 200 }),
+      nonces,
+      fc.nat(),
+      async (document, [nonce = '', ...earlier], at) => {
+        const bytes = encodeRef(document, nonce, earlier)
+        const decoded = decodeRef(bytes)
+        const isSame = decoded !== undefined && Buffer.compare(decoded.document, document) === 0
+        const isKnown =
+          decoded?.nonces[0] === nonce && decoded.nonces.length === Math.min(32, earlier.length + 1)
+        bytes[at % bytes.byteLength]! ^= 1
+        return isSame && isKnown && decodeRef(bytes) === undefined
+      },
+    ),
   )
   t.equal(decodeRef(new Uint8Array()), undefined)
 })

@@ -110,10 +110,9 @@ t.test('the result of a probe is remembered; what is told is not probed', async 
   const server = await startServer(t)
   await openStore(t, server, { capabilities: {} })
   t.ok(server.operations().length > 40, 'the first opening probes')
-  await openStore(t, server, { capabilities: { atomicCreate: false } }).then(({ capabilities, flights }) => {
-    t.strictSame(capabilities, { ...ALL, atomicCreate: false })
-    t.equal(flights, undefined)
-  })
+  const told = await openStore(t, server, { capabilities: { atomicCreate: false } })
+  t.strictSame(told.capabilities, { ...ALL, atomicCreate: false })
+  t.equal(told.flights, undefined)
   t.strictSame(
     server.operations(),
     ['ListObjectsV2'],
@@ -127,7 +126,9 @@ t.test('a probe that meets failures tries again, and believes only what it has s
   const server = await startServer(t)
   let failures = 0
   server.script = ({ key, headers }) =>
-    key.includes('-create') && headers['if-none-match'] === '*' && (failures += 1) <= 5 ? failure(503, 'SlowDown') : undefined
+    key.includes('-create') && headers['if-none-match'] === '*' && (failures += 1) <= 5
+      ? failure(503, 'SlowDown')
+      : undefined
   const { capabilities } = await openStore(t, server, { capabilities: {} })
   t.strictSame(capabilities, ALL)
 
@@ -193,7 +194,7 @@ t.test('without the SDK the package loads, and opening a store says what to inst
     {
       code: 'ERR_CACHE_STORE_DEPENDENCY',
       hint: /npm install @aws-sdk\/client-s3/,
-      cause: { code: 'ERR_MODULE_NOT_FOUND' },
+      cause: { message: /Cannot find/ },
     },
   )
 })

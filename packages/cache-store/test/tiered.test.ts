@@ -639,6 +639,22 @@ t.test('row 28: an ingest is the first tier’s, and its blob goes on', async (t
   }
 })
 
+t.test('a tier may be written and not read, and be given only what records name', async (t) => {
+  const [first, below] = [createMemoryStore(), createMemoryStore()]
+  const scrap = utf8('of use here only')
+  const store = tiered([first, { tier: below, read: false, takes: 'recorded' }])
+  await store.blobs.put(digestOf(scrap), bytesSource(scrap))
+  await publish(store)
+  const { written, lost } = await store.flush()
+  t.match(written, { blobs: 2, records: 1 })
+  t.strictSame(lost, [])
+  t.strictSame(await below.blobs.missing([KEY, DIGEST, digestOf(scrap)]), new Set([digestOf(scrap)]))
+  await first.blobs.delete(DIGEST)
+  t.strictSame(await store.blobs.missing([DIGEST]), new Set([DIGEST]))
+  t.equal(await store.blobs.get(DIGEST), undefined)
+  t.equal(await store.actions.get(KEY, ['main']), undefined)
+})
+
 t.test('refs are the first tier’s', async (t) => {
   const [near, far] = [createMemoryStore(), createMemoryStore()]
   const store = tiered([near, far])

@@ -73,7 +73,12 @@ async function openCaches(flags: BuildFlags, onEvent: EventListener): Promise<(R
   for (const [name, spec] of specs) {
     try {
       const open = await openCache(spec, { onWarning })
-      caches.push({ ...open, name, read: flags.cacheFrom.includes(name), write: flags.cacheTo.includes(name) })
+      caches.push({
+        ...open,
+        name,
+        read: flags.cacheFrom.includes(name),
+        write: flags.cacheTo.includes(name),
+      })
     } catch (error) {
       onWarning(error)
     }

@@ -76,7 +76,12 @@ export class StepCache {
   }
 
   /** Records an outcome under a key. Gives `conflict` if another outcome is recorded there: the step is not deterministic. */
-  async record(slot: string, key: StepKey, outcome: StepOutcome, aliasOf?: Digest): Promise<RecordOutcome | 'failed'> {
+  async record(
+    slot: string,
+    key: StepKey,
+    outcome: StepOutcome,
+    aliasOf?: Digest,
+  ): Promise<RecordOutcome | 'failed'> {
     const { layer, diffIDs, durationMs } = outcome
     return this.#steps.record(
       recordedKey(slot, key),
@@ -99,7 +104,9 @@ export class StepCache {
       return this.#maxAge(key) === undefined
         ? 'its result is no longer in the store'
         : 'its result is too old, or no longer in the store'
-    const lines = why.differences.map((each) => (each.within === undefined ? formatDifference(each) : formatFile(each)))
+    const lines = why.differences.map((each) =>
+      each.within === undefined ? formatDifference(each) : formatFile(each),
+    )
     const more = lines.length > SHOWN ? `, and ${lines.length - SHOWN} more` : ''
     return `${lines.slice(0, SHOWN).join(', ')}${more}`
   }

@@ -13,7 +13,7 @@
 import { rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Digest } from '@varve/digest'
-import type { CollectionOptions, CollectionReport } from '../collection.ts'
+import type { Amount, CollectionOptions, CollectionReport } from '../collection.ts'
 import { minus, NONE, plus } from './amount.ts'
 import { breathing } from './breath.ts'
 import { type Census, createCensus, type Cut, earlierCut, isBefore, laterCut, NOTHING } from './census.ts'
@@ -122,35 +122,27 @@ async function runUnder(run: Run, limits: Limits, demand: Demand): Promise<Colle
 }
 
 /** Counts everything, and removes what nobody needs on the way. */
-async function count(
-  run: Run,
-  protection: Protection,
-  census: Census,
-  extra: Extra,
-): ReturnType<typeof countTotal> {
-  const isDry = run.options.dryRun === true
-  return countTotal(run, extra, {
-    onEntry: (entry) => {
-      if (entry.mtimeMs > protection.now + AHEAD_MS && !isDry) setTime(entry.path, protection.now + 1)
-      census.add(entry.mtimeMs, entry.name, entry.bytes, ownerOf(entry, protection))
-    },
-    onAside: (leftover) => {
-      if (!isLeftover(run.place, leftover, protection.bound)) return
-      if (isDry || removeLeftover(run.place, leftover, run.id)) {
+async function count(run: Run, protection: Protection, census: Census, extra: Extra): Promise<Amount> {
+  const { place, options, breathe } = run
+  const isDry = options.dryRun === true
+  const { total } = await countStore(
+    place,
+    {
+      breathe,
+      onBatch: (soFar) => options.onProgress?.({ kind: 'scan', ...soFar }),
+      onEntry: (entry) => {
+        if (entry.mtimeMs > protection.now + AHEAD_MS && !isDry) setTime(entry.path, protection.now + 1)
+        census.add(entry.mtimeMs, entry.name, entry.bytes, ownerOf(entry, protection))
+      },
+      onAside: (leftover) => {
+        if (!isLeftover(place, leftover, protection.bound)) return
+        if (!isDry && !removeLeftover(place, leftover, run.id)) return
         noteRemoval(run, 'leftover', leftover.path, leftover.bytes)
-      }
+      },
     },
-  })
-}
-
-async function countTotal(
-  { place, options, breathe }: Run,
-  extra: Extra,
-  counting: Pick<Parameters<typeof countStore>[1], 'onEntry' | 'onAside'>,
-): Promise<CollectionReport['before']> {
-  const onBatch = ({ count: seen, bytes }: CollectionReport['before']): void =>
-    options.onProgress?.({ kind: 'scan', count: seen, bytes })
-  return (await countStore(place, { breathe, onBatch, ...counting }, extra)).total
+    extra,
+  )
+  return total
 }
 
 /** Records first: a reader goes from them to the blobs. */

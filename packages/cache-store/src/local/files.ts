@@ -165,15 +165,15 @@ export function syncDirectory(place: Place, path: string): void {
 }
 
 /**
- * Makes a directory of the store, or checks the one that is there.
+ * Makes a directory of the store, or checks the one that is there; tells whether there was none.
  *
  * @throws {CacheStoreError} `ERR_CACHE_STORE_UNSAFE`, `ERR_CACHE_STORE_UNWRITABLE`
  */
-export function ensureDirectory(place: Place, path: string): void {
+export function ensureDirectory(place: Place, path: string): boolean {
   const status = statusOf(path)
   if (status !== undefined) {
     assertSafe(path, status)
-    return
+    return false
   }
   writing(path, () => {
     try {
@@ -185,6 +185,7 @@ export function ensureDirectory(place: Place, path: string): void {
     syncDirectory(place, dirname(path))
   })
   assertSafe(path)
+  return true
 }
 
 /**

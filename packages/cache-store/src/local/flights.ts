@@ -19,15 +19,12 @@ import { pause } from '../pause.ts'
 import { readOnly, writing } from './failure.ts'
 import { publishNew, quarantine, readSmallFile, statusOf, writeTemporary } from './files.ts'
 import { tryLock } from './lock.ts'
-import { flightPath, type Place, randomName } from './place.ts'
+import { flightPath, LOCK_SUFFIX, type Place, randomName } from './place.ts'
 
 const MAX_ENTRY = 4096
 
 /** With the nonce and its newline. */
 const MAX_FILE = MAX_ENTRY + 33
-
-/** In no name of an entry. */
-export const FLIGHT_LOCK_SUFFIX = '+lock'
 
 /** The marks of a place. A change gives up after `patienceMs` with `ERR_CACHE_STORE_BUSY`. */
 export function createLocalFlights(store: Place, patienceMs = 15_000): FlightTable {
@@ -50,9 +47,9 @@ export function createLocalFlights(store: Place, patienceMs = 15_000): FlightTab
     const deadline = performance.now() + patienceMs
     for (let wait = 1; ; wait = Math.min(wait * 2, 50)) {
       if (entryAt(place, path)?.tag !== tag) return false
-      const lock = tryLock(place, path + FLIGHT_LOCK_SUFFIX)
+      const lock = tryLock(place, path + LOCK_SUFFIX)
       if (lock === undefined) {
-        if (performance.now() > deadline) throw busy(name, path + FLIGHT_LOCK_SUFFIX)
+        if (performance.now() > deadline) throw busy(name, path + LOCK_SUFFIX)
         await pause(wait * Math.random(), signal)
         continue
       }

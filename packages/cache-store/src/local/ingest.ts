@@ -10,11 +10,12 @@ import type { Ingest, StoreOptions } from '../blob-store.ts'
 import { CacheStoreError } from '../errors.ts'
 import { assertIngestName } from '../names.ts'
 import { publishBlob, readBlocks } from './blob-file.ts'
+import { BLOCK } from './blocks.ts'
 import { overBudget, readOnly, systemCode, writingLater } from './failure.ts'
 import { statusOf } from './files.ts'
 import { withSpace } from './outlay.ts'
 import { ingestDirectory, type Place } from './place.ts'
-import { BLOCK, type Room } from './room.ts'
+import type { Room } from './room.ts'
 import { append, dataPath, isIntact, openData, remove, resume, takenOver, type Upload } from './upload.ts'
 
 /** The ingests of a place. */

@@ -16,12 +16,12 @@ import {
   flightDirectory,
   ingestDirectory,
   leasesDirectory,
+  LOCK_SUFFIX,
   pinsDirectory,
   type Place,
   quarantineDirectory,
   refsDirectory,
 } from './place.ts'
-import { LOCK_SUFFIX } from './refs.ts'
 import { recordDirectoriesOf } from './scan.ts'
 import { discard } from './trash.ts'
 

@@ -4,8 +4,9 @@
  * @module
  */
 import { CacheStoreError } from '../errors.ts'
+import { spaceFor } from './blocks.ts'
 import { overBudget } from './failure.ts'
-import { type Room, spaceFor } from './room.ts'
+import type { Room } from './room.ts'
 
 /** What a write has taken so far. */
 export interface Outlay {

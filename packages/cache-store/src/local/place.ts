@@ -49,6 +49,9 @@ export const DIRECTORIES: readonly string[] = [
   'quarantine',
 ]
 
+/** Locks of refs and of marks lie beside them, by a name that neither can have. */
+export const LOCK_SUFFIX = '+lock'
+
 /** A place and its clock. */
 export function createPlace(root: string, use: Pick<Place, 'durable' | 'readOnly'>): Place {
   return {

@@ -10,6 +10,7 @@ import { CacheStoreError } from '../errors.ts'
 import { createRecordIndex } from '../record-index.ts'
 import { MAX_RECORD } from '../record.ts'
 import type { Trust } from '../trust.ts'
+import { BLOCK } from './blocks.ts'
 import { systemCode } from './failure.ts'
 import {
   ensureDirectory,
@@ -23,7 +24,7 @@ import {
 } from './files.ts'
 import { openOutlay, withSpace } from './outlay.ts'
 import { type Place, recordDirectories, recordPath } from './place.ts'
-import { BLOCK, type Room } from './room.ts'
+import type { Room } from './room.ts'
 
 /** A collector takes empty directories away, and may do so between our making one and our using it. */
 const TRIES = 20
@@ -46,16 +47,23 @@ export function createLocalActions(
     const directories = recordDirectories(place, scope, key)
     const outlay = openOutlay(room, target)
     // A directory takes as much as most records.
-    const size = bytes.byteLength + directories.filter((path) => statusOf(path) === undefined).length * BLOCK
-    let isWritten = false
+    const most = bytes.byteLength + directories.length * BLOCK
+    let used: number | undefined
     try {
-      await outlay.cover(size)
-      isWritten = await withSpace(room, size, async () =>
-        inDirectories(place, directories, () => settle(writeTemporary(place, bytes), target)),
-      )
-      return isWritten
+      await outlay.cover(most)
+      return await withSpace(room, most, async () => {
+        let made = 0
+        const isWritten = inDirectories(
+          place,
+          directories,
+          () => settle(writeTemporary(place, bytes), target),
+          () => (made += 1),
+        )
+        used = (isWritten ? bytes.byteLength : 0) + made * BLOCK
+        return isWritten
+      })
     } finally {
-      outlay.end(isWritten ? size : undefined)
+      outlay.end(used)
     }
   }
 
@@ -93,10 +101,15 @@ export function createLocalActions(
   }
 }
 
-function inDirectories<Result>(place: Place, directories: readonly string[], write: () => Result): Result {
+function inDirectories<Result>(
+  place: Place,
+  directories: readonly string[],
+  write: () => Result,
+  onMade: () => void,
+): Result {
   for (let tries = 1; ; tries += 1) {
     try {
-      for (const directory of directories) ensureDirectory(place, directory)
+      for (const directory of directories) if (ensureDirectory(place, directory)) onMade()
       return write()
     } catch (error) {
       const isGone = error instanceof CacheStoreError && systemCode(error.cause) === 'ENOENT'

@@ -9,20 +9,17 @@ import { assertRefSize } from '../ref-store.ts'
 import { CacheStoreError } from '../errors.ts'
 import { assertRefName } from '../names.ts'
 import { seal, unseal } from '../seal.ts'
+import { inBlocks } from './blocks.ts'
 import { readOnly, writing } from './failure.ts'
 import { moveOver, readSmallFile, syncDirectory, writeTemporary } from './files.ts'
 import { isRefName, namesIn } from './listing.ts'
 import { tryLock } from './lock.ts'
-import { type Place, refPath, refsDirectory } from './place.ts'
-import { inBlocks } from './room.ts'
+import { LOCK_SUFFIX, type Place, refPath, refsDirectory } from './place.ts'
 
 /** More than any document with its seal. */
 const MAX_FILE = 2 * 1024 * 1024
 
 const SEAL = seal(new Uint8Array()).byteLength
-
-/** In no name of a ref. */
-export const LOCK_SUFFIX = '+lock'
 
 /** Longest pause between two tries. */
 const MAX_PAUSE_MS = 50

@@ -2,13 +2,14 @@
  * The budget, while a store is written.
  *
  * Whoever is about to write takes room first. Room is taken from the shared sum in portions, so that most writes cost
- * one look at a file; the sum is of what has been taken, so that all processes together stay within the budget. When it
+ * nothing; the sum is of what has been taken, so that all processes together stay within the budget. When it
  * is used up, one collection is run, and if that does not help the write is not made.
  *
  * @module
  */
 import type { CollectionReport } from '../collection.ts'
 import { pause } from '../pause.ts'
+import { inBlocks } from './blocks.ts'
 import { breathing } from './breath.ts'
 import type { Demand } from './collect.ts'
 import { countStore } from './count.ts'
@@ -34,30 +35,17 @@ export interface Room {
 /** Runs a collection under the limits of the store. */
 export type CollectFor = (demand: Demand) => Promise<CollectionReport>
 
-/** File systems give space in blocks. */
-export const BLOCK = 4096
-
-/** Directories of long names are two thirds full (measured on ext4). */
-const NAME = 128
-
 /** Largest portion that is taken at once. */
 const MAX_PORTION = 4 * 1024 * 1024
+
+/** How long a process may go on without looking whether the sum was begun anew. */
+const LOOK_MS = 20
 
 /** After a collection that did not help, nobody tries again for so long. */
 const FUTILE_MS = 10_000
 
 /** How long somebody else's collection is waited for. */
 const PATIENCE_MS = 5_000
-
-/** What a file of this size takes on the disk. */
-export function inBlocks(size: number): number {
-  return Math.ceil(size / BLOCK) * BLOCK
-}
-
-/** What a file of this size takes, and its name in a directory of digests. */
-export function spaceFor(size: number): number {
-  return inBlocks(size) + NAME
-}
 
 /** Room in a place that is kept within limits by `collectFor`. */
 export function createRoom(place: Place, limits: Limits, collectFor: CollectFor): Room {
@@ -73,6 +61,9 @@ class LocalRoom implements Room {
   #reserve = 0
   /** Taken by writes that have not ended: no count of files includes them for certain. */
   #pending = 0
+  /** Taken since the file was looked at. */
+  #unseen = 0
+  #lookedAt = -Infinity
   #mark: UsageMark | undefined
   #counting: Promise<void> | undefined
   #collecting: Promise<boolean> | undefined
@@ -87,21 +78,21 @@ class LocalRoom implements Room {
 
   take(bytes: number): boolean | Promise<boolean> {
     if (bytes > this.#limits.maxBytes) return false
-    this.#notice()
+    this.#noticeSometimes()
     if (this.#reserve < bytes) return this.#takeMore(bytes)
     this.#use(bytes)
     return true
   }
 
   settle(taken: number, used: number): void {
-    // A long write may have been overtaken by a collection that did not see all of it, and so may one that failed.
-    if (taken > MAX_PORTION || used < taken) this.#notice()
+    // A long write may have been overtaken by a collection that did not see all of it.
+    this.#noticeSometimes()
     this.#pending -= taken
     if (used < taken) this.release(taken - used)
   }
 
   release(bytes: number): void {
-    this.#notice()
+    this.#noticeSometimes()
     this.#reserve += bytes
     const surplus = this.#reserve - 2 * this.#portion
     if (surplus <= 0 || this.#limits.maxBytes === Infinity) return
@@ -123,14 +114,23 @@ class LocalRoom implements Room {
   #use(bytes: number): void {
     this.#reserve -= bytes
     this.#pending += bytes
+    this.#unseen += bytes
+  }
+
+  /** A look costs a twentieth of a small write (measured). */
+  #noticeSometimes(): void {
+    if (performance.now() - this.#lookedAt > LOOK_MS) this.#notice()
   }
 
   /** After somebody has begun the sum anew, what was taken from the old one counts no more. */
   #notice(): void {
+    const unseen = Math.max(this.#unseen, this.#pending)
+    this.#unseen = 0
+    this.#lookedAt = performance.now()
     if (this.#mark === undefined || usageInode(this.#place) === this.#mark.inode) return
     this.#mark = undefined
     this.#reserve = 0
-    if (this.#pending > 0) this.#look(this.#pending)
+    if (unseen > 0) this.#look(unseen)
   }
 
   async #takeMore(bytes: number): Promise<boolean> {
@@ -206,6 +206,7 @@ class LocalRoom implements Room {
         return false
       } finally {
         this.#collecting = undefined
+        this.#notice()
       }
     })()
     return this.#collecting

@@ -13,6 +13,7 @@ import type { Pins } from '../pins.ts'
 import type { Store } from '../store.ts'
 import type { Trust } from '../trust.ts'
 import { createLocalBlobs } from './blobs.ts'
+import { BLOCK } from './blocks.ts'
 import { breathing } from './breath.ts'
 import { type CheckOptions, type CheckReport, checkStore } from './check.ts'
 import { collect } from './collect.ts'
@@ -35,7 +36,7 @@ import { createPlace, DIRECTORIES, type Place } from './place.ts'
 import { limitsFrom } from './policy.ts'
 import { createLocalActions } from './records.ts'
 import { createLocalRefs } from './refs.ts'
-import { BLOCK, createRoom } from './room.ts'
+import { createRoom } from './room.ts'
 
 /** Where a store lies and how careful it is. */
 export interface LocalStoreOptions {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CacheStoreError } from '../errors.ts'
 
 /** What is found out while a store is used. */
 export interface Access {
@@ -16,18 +17,23 @@ export interface Access {
 /** Everything allowed, nothing said. */
 export function createAccess(onWarning: ((error: unknown) => void) | undefined): Access {
   const told = new Set<string>()
-  let readOnly = false
+  let isDenied = false
   const warn: Access['warn'] = (kind, error) => {
     if (told.has(kind)) return
     told.add(kind)
     onWarning?.(error)
   }
   return {
-    isReadOnly: () => readOnly,
+    isReadOnly: () => isDenied,
     denyWrites: (error) => {
-      readOnly = true
+      isDenied = true
       warn('write', error)
     },
     warn,
   }
+}
+
+/** What a write that has no `skipped` to answer with is told. */
+export function readOnly(): CacheStoreError {
+  return new CacheStoreError('ERR_CACHE_STORE_UNWRITABLE', 'The credentials may only read the bucket')
 }

@@ -16,7 +16,9 @@ export interface RequestBody {
 
 /** Bytes that come in. */
 export interface ResponseBody {
-  /** Once. Gives each chunk to `sink` until they end; a failure of `sink` ends the request. */
+  /** Once. The chunks, no faster than they are taken. Leaving the loop early ends the request. */
+  read(): AsyncGenerator<Uint8Array, void, void>
+  /** Or, also once, gives each chunk to `sink` as soon as it comes; a failure of `sink` ends the request. */
   pump(sink: (chunk: Uint8Array) => void): Promise<void>
   /** For whoever does not want them: a body that is neither read nor discarded holds a connection. */
   discard(): void
@@ -79,7 +81,11 @@ export class Attempt {
     this.#receiving = readable
     // An error after the reader has gone is nobody's.
     readable.on('error', () => undefined)
-    return { pump: (sink) => this.#pump(readable, sink), discard: () => this.close() }
+    return {
+      read: () => this.#chunks(readable),
+      pump: (sink) => this.#pump(readable, sink),
+      discard: () => this.close(),
+    }
   }
 
   /** Nothing of it goes on any more. */
@@ -112,6 +118,21 @@ export class Attempt {
     }
   }
 
+  async *#chunks(readable: Readable): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      this.#expect()
+      for await (const chunk of readable as AsyncIterable<Uint8Array>) {
+        this.#relax()
+        yield chunk
+        this.#expect()
+      }
+    } catch (error) {
+      throw this.reasonFor(error)
+    } finally {
+      this.close()
+    }
+  }
+
   async #pump(readable: Readable, sink: (chunk: Uint8Array) => void): Promise<void> {
     try {
       await new Promise<void>((resolve, reject) => {
@@ -122,7 +143,7 @@ export class Attempt {
             sink(chunk)
           } catch (error) {
             this.#fail(error)
-            reject(error as Error)
+            reject(error)
           }
         })
         readable.on('end', resolve)

@@ -17,7 +17,7 @@ import {
 import type { BlobStore } from '../blob-store.ts'
 import { isEmptyDigest } from '../empty-blob.ts'
 import type { SpooledIngests } from '../spool.ts'
-import type { Access } from './access.ts'
+import { type Access, readOnly } from './access.ts'
 import { download, type DownloadSettings } from './download.ts'
 import { kindOf } from './failure.ts'
 import type { Keys } from './keys.ts'
@@ -79,7 +79,8 @@ export function createS3Blobs(settings: BlobSettings, ingests: SpooledIngests): 
       const key = keys.blob(digest)
       const before = await objects.head(key, withSignal(signal))
       if (before !== undefined && (source.size ?? before.size) === before.size && before.size > 0) {
-        const isThere = !renewal.isDue(before.ageMs) || (await renewal.renew(key, before.size, withSignal(signal)))
+        const isThere =
+          !renewal.isDue(before.ageMs) || (await renewal.renew(key, before.size, withSignal(signal)))
         if (isThere) return 'existed'
       }
       try {
@@ -99,6 +100,7 @@ export function createS3Blobs(settings: BlobSettings, ingests: SpooledIngests): 
 
     delete: async (digest, { signal } = {}) => {
       signal?.throwIfAborted()
+      if (access.isReadOnly()) throw readOnly()
       if (isEmptyDigest(digest)) return false
       const key = keys.blob(digest)
       // DELETE succeeds whether there is something or not.

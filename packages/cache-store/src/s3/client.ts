@@ -10,13 +10,20 @@ import type { Sdk, SdkClient } from './sdk.ts'
 /** Longest time to connect. */
 const CONNECT_MS = 10_000
 
-/** A client, and how it ends: one that was given is not destroyed. */
-export function createClient(sdk: Sdk, options: S3Options): { readonly client: SdkClient; destroy(): void } {
+/** A client, and how it ends. */
+export interface OwnedClient {
+  readonly client: SdkClient
+  readonly destroy: () => void
+}
+
+/** Makes a client, or takes the one that was given, which is not destroyed. */
+export function createClient(sdk: Sdk, options: S3Options): OwnedClient {
   if (options.client !== undefined) {
     return { client: tamed(options.client as unknown as SdkClient), destroy: () => undefined }
   }
   const { endpoint, credentials, pathStyle = endpoint !== undefined } = options
-  const region = options.region ?? (endpoint === undefined ? undefined : (process.env['AWS_REGION'] ?? 'us-east-1'))
+  const region =
+    options.region ?? (endpoint === undefined ? undefined : (process.env['AWS_REGION'] ?? 'us-east-1'))
   const pool = { keepAlive: true, maxSockets: LINES }
   const client = new sdk.S3Client({
     forcePathStyle: pathStyle,
@@ -44,5 +51,8 @@ function tamed(client: SdkClient): SdkClient {
     requestChecksumCalculation: async () => 'WHEN_REQUIRED',
     responseChecksumValidation: async () => 'WHEN_REQUIRED',
   }
-  return Object.create(client, { middlewareStack: { value: middlewareStack }, config: { value: config } }) as SdkClient
+  return Object.create(client, {
+    middlewareStack: { value: middlewareStack },
+    config: { value: config },
+  }) as SdkClient
 }

@@ -44,7 +44,9 @@ interface FinalFailure extends Failure {
   readonly tries: number
 }
 
-const CODES: Readonly<Record<FailureKind, readonly [code: CacheStoreErrorCode, what: string, hint?: string]>> = {
+const CODES: Readonly<
+  Record<FailureKind, readonly [code: CacheStoreErrorCode, what: string, hint?: string]>
+> = {
   absent: ['ERR_CACHE_STORE_MISSING', 'An object is not there'],
   condition: ['ERR_CACHE_STORE_BUSY', 'An object was changed by another writer'],
   conflict: ['ERR_CACHE_STORE_BUSY', 'Others keep writing the same object'],
@@ -100,6 +102,8 @@ const BY_NAME: ReadonlyMap<string, FailureKind> = new Map(
       'TokenProviderError',
       'TokenRefreshRequired',
       'UnrecognizedClientException',
+      // versitygw, with 404.
+      'XAdminUserNotFound',
     ],
     denied: ['AccessDenied', 'AllAccessDisabled', 'AccountProblem'],
     config: [
@@ -165,12 +169,13 @@ export function wasRetried(error: unknown): boolean {
 }
 
 /** What an error of the SDK, or of the network below it, means. */
-export function classify(error: unknown): Failure {
+export function classify(error: unknown, operation: string): Failure {
   const { name = '', code, $metadata, $response, message = '' } = (error ?? {}) as SdkError
   const status = $metadata?.httpStatusCode ?? $response?.statusCode
   const retryAfterMs = retryAfter($response?.headers?.['retry-after'])
   const kind = kindFrom(name, status, code, message)
-  return { kind, status, retryAfterMs }
+  // A list of nothing is empty: it is the bucket that is not there, or no S3 server at all.
+  return { kind: kind === 'absent' && operation === 'ListObjectsV2' ? 'bucket' : kind, status, retryAfterMs }
 }
 
 function kindFrom(
@@ -203,7 +208,11 @@ interface SdkError {
 export function errorOf(
   failure: Failure,
   cause: unknown,
-  { operation, path, tries = 1 }: { readonly operation: string; readonly path?: string; readonly tries?: number },
+  {
+    operation,
+    path,
+    tries = 1,
+  }: { readonly operation: string; readonly path?: string; readonly tries?: number },
 ): CacheStoreError {
   const [code, what, hint] = CODES[failure.kind]
   const error = new CacheStoreError(code, `${what} (${operation})`, {
@@ -224,7 +233,8 @@ function harmless(cause: unknown): unknown {
   const { name, message, $metadata } = (cause ?? {}) as SdkError
   if ($metadata === undefined) return cause
   const error = new Error(String(message).slice(0, 1000))
-  if (name !== undefined) Object.defineProperty(error, 'name', { value: name.slice(0, 100), enumerable: false })
+  if (name !== undefined)
+    Object.defineProperty(error, 'name', { value: name.slice(0, 100), enumerable: false })
   return Object.assign(error, $metadata.requestId !== undefined && { requestId: $metadata.requestId })
 }
 

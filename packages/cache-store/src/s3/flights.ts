@@ -9,10 +9,10 @@ import { CacheStoreError } from '../errors.ts'
 import type { FlightTable } from '../flight-table.ts'
 import { assertRefName } from '../names.ts'
 import type { Keys } from './keys.ts'
-import { createTurns } from './limit.ts'
 import type { Objects } from './objects.ts'
 import type { S3Capabilities } from './options.ts'
 import { bodyOf, readSmall, type SmallObject, writeOwn } from './small.ts'
+import { createTurns } from './turns.ts'
 
 /** Longest entry: `FlightTable`. */
 const MAX_ENTRY = 4096
@@ -42,7 +42,8 @@ export function createS3Flights(objects: Objects, keys: Keys, capabilities: S3Ca
     options: StoreOptions,
   ): Promise<string | undefined> => {
     if ((await look(name, tag, options)) === undefined) return undefined
-    if (own.get(name) === tag) return objects.write(keys.flight(name), bodyOf(wrapped(bytes)), undefined, options)
+    if (own.get(name) === tag)
+      return objects.write(keys.flight(name), bodyOf(wrapped(bytes)), undefined, options)
     await objects.remove(keys.flight(name), undefined, options)
     return writeOwn(objects, keys.flight(name), wrapped(bytes), 'absent', options)
   }
@@ -74,9 +75,9 @@ export function createS3Flights(objects: Objects, keys: Keys, capabilities: S3Ca
     remove: async (name, tag, options = {}) => {
       check(name)
       own.delete(name)
-      if (capabilities.conditionalDelete) return objects.remove(keys.flight(name), tag, options)
+      // Some servers say of what is not there that it is removed now, whatever the condition.
       if ((await look(name, tag, options)) === undefined) return false
-      return objects.remove(keys.flight(name), undefined, options)
+      return objects.remove(keys.flight(name), capabilities.conditionalDelete ? tag : undefined, options)
     },
   }
 }

@@ -26,6 +26,7 @@ export interface Keys {
   /** Flat: a server over a file system cannot have both `a` and `a/b`. */
   ref(name: string): string
   readonly refs: string
+  /** One directory deep, for the same reason. */
   flight(name: string): string
   probe(name: string): string
 }
@@ -48,7 +49,7 @@ export function createKeys(prefix = ''): Keys {
     record: (scope, key) => `${root}ac/${scope}/${nameOfKey(key)}`,
     refs: `${root}refs/`,
     ref: (name) => `${root}refs/${name.replaceAll('/', '~')}`,
-    flight: (name) => `${root}flight/${name}`,
+    flight: (name) => `${root}flight/${placeOf(name)}`,
     probe: (name) => `${root}probe/${name}`,
   }
 }
@@ -62,7 +63,8 @@ export type Named =
 /** The other way round; whatever else lies there is `unknown`. */
 export function parseKey(root: string, key: string): Named {
   const [kind, first = '', second = '', ...rest] = key.slice(root.length).split('/')
-  if (kind === 'refs' || kind === 'flight' || kind === 'probe') return { kind: kind === 'refs' ? 'ref' : kind }
+  if (kind === 'refs' || kind === 'flight' || kind === 'probe')
+    return { kind: kind === 'refs' ? 'ref' : kind }
   if (rest.length > 0) return { kind: 'unknown' }
   if (kind === 'blobs') {
     const digest = `${first}:${second}`
@@ -72,6 +74,13 @@ export function parseKey(root: string, key: string): Named {
   return kind === 'ac' && isDigest(digest, ALGORITHMS)
     ? { kind: 'record', scope: first, key: digest }
     : { kind: 'unknown' }
+}
+
+/** `scope/key` as it is; whatever other names there are do not meet. */
+function placeOf(name: string): string {
+  const parts = name.split('/')
+  const last = parts.pop() ?? ''
+  return `${parts.join('~') || '~'}/${last}`
 }
 
 function nameOfKey(key: Digest): string {

@@ -64,42 +64,19 @@ export async function forEach<Item>(
   operation: (item: Item) => Promise<void>,
 ): Promise<void> {
   const iterator = items[Symbol.iterator]()
-  let failure: { readonly error: unknown } | undefined
+  const failures: { readonly error: unknown }[] = []
   const work = async (): Promise<void> => {
-    while (failure === undefined) {
+    while (failures.length === 0) {
       const { done, value } = iterator.next()
       if (done) return
       try {
         await operation(value)
       } catch (error) {
-        failure ??= { error }
+        failures.push({ error })
       }
     }
   }
   await Promise.all(Array.from({ length: width }, work))
-  if (failure !== undefined) throw (failure as { readonly error: unknown }).error
-}
-
-/** Runs operations of one name one after the other. */
-export interface Turns {
-  run<Result>(name: string, operation: () => Promise<Result>): Promise<Result>
-}
-
-/** Turns by name; names are forgotten when nobody waits. */
-export function createTurns(): Turns {
-  const last = new Map<string, Promise<unknown>>()
-  return {
-    run: (name, operation) => {
-      const turn = (last.get(name) ?? Promise.resolve()).then(operation)
-      const settled = turn.then(
-        () => undefined,
-        () => undefined,
-      )
-      last.set(name, settled)
-      void settled.then(() => {
-        if (last.get(name) === settled) last.delete(name)
-      })
-      return turn
-    },
-  }
+  const [first] = failures
+  if (first !== undefined) throw first.error
 }

@@ -133,7 +133,9 @@ async function complete(
     // An earlier try may have come through, and its answer been lost: the object decides.
     const found = await objects.head(key, withSignal(signal))
     if (found?.size === size) return 'stored'
-    throw kind === 'absent' && !wasRetried(error) ? new UploadConflict('An upload vanished', { cause: error }) : error
+    throw kind === 'absent' && !wasRetried(error)
+      ? new UploadConflict('An upload vanished', { cause: error })
+      : error
   }
 }
 

@@ -44,7 +44,12 @@ export interface Objects {
   send(call: Call, options?: RequestOptions): Promise<Answer>
   head(key: string, options?: StoreOptions): Promise<ObjectStatus | undefined>
   /** The bytes from `start` to `end`, or to the last one. The body must be read or discarded. */
-  open(key: string, start: number, end: number | undefined, options?: StoreOptions): Promise<OpenObject | undefined>
+  open(
+    key: string,
+    start: number,
+    end: number | undefined,
+    options?: StoreOptions,
+  ): Promise<OpenObject | undefined>
   /** Writes, and gives the tag; `undefined` if the condition does not hold. */
   write(
     key: string,
@@ -105,13 +110,17 @@ export function createObjects({ bucket, requester, ifMatch, access }: ObjectsSet
 
     head: (Key, options) =>
       found(async () => {
-        const { output, now } = await send({ operation: 'HeadObject', input: { Bucket: bucket, Key } }, options)
+        const { output, now } = await send(
+          { operation: 'HeadObject', input: { Bucket: bucket, Key } },
+          options,
+        )
         return statusFrom(output, now, sizeFrom(output['ContentLength']))
       }),
 
     open: (Key, start, end, options) =>
       found(async () => {
-        const range = start === 0 && end === undefined ? undefined : `bytes=${start}-${end === undefined ? '' : end - 1}`
+        const range =
+          start === 0 && end === undefined ? undefined : `bytes=${start}-${end === undefined ? '' : end - 1}`
         const input = { Bucket: bucket, Key, ...(range !== undefined && { Range: range }) }
         const { output, status, now, body } = await send({ operation: 'GetObject', input }, options)
         if (body === undefined) throw unexpected('an answer without a body')

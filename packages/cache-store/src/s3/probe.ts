@@ -51,7 +51,14 @@ export async function probe(settings: ProbeSettings): Promise<S3Capabilities> {
       probeMultipart(settings, at('canary')),
       probeChecksum(settings, at('sum')),
     ])
-    return { atomicCreate, ifMatch: matching, conditionalDelete, conditionalMultipart, checksPayload, ...canary }
+    return {
+      atomicCreate,
+      ifMatch: matching,
+      conditionalDelete,
+      conditionalMultipart,
+      checksPayload,
+      ...canary,
+    }
   } finally {
     await Promise.allSettled(written.map((key) => objects.remove(key, undefined, { once: true })))
   }
@@ -140,14 +147,19 @@ async function probeMultipart({ objects, signal }: ProbeSettings, key: string): 
     const { output } = await objects.send({ operation: 'CreateMultipartUpload', input: place }, options)
     const upload = { ...place, UploadId: output['UploadId'] }
     const body = bodyOf(random())
-    const part = await objects.send({ operation: 'UploadPart', input: { ...upload, PartNumber: 1 }, body }, options)
+    const part = await objects.send(
+      { operation: 'UploadPart', input: { ...upload, PartNumber: 1 }, body },
+      options,
+    )
     const Parts = [{ PartNumber: 1, ETag: part.output['ETag'] }]
     const input = { ...upload, MultipartUpload: { Parts }, IfNoneMatch: '*' }
     try {
       await objects.send({ operation: 'CompleteMultipartUpload', input }, { ...options, once: true })
       return false
     } catch (error) {
-      await objects.send({ operation: 'AbortMultipartUpload', input: upload }, { once: true }).catch(() => undefined)
+      await objects
+        .send({ operation: 'AbortMultipartUpload', input: upload }, { once: true })
+        .catch(() => undefined)
       return kindOf(error) === 'condition'
     }
   })

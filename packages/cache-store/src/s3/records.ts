@@ -12,11 +12,11 @@ import type { Trust } from '../trust.ts'
 import type { Access } from './access.ts'
 import { kindOf } from './failure.ts'
 import type { Keys } from './keys.ts'
-import { createTurns } from './limit.ts'
 import type { Objects } from './objects.ts'
 import type { S3Capabilities } from './options.ts'
 import type { Renewal } from './renewal.ts'
 import { bodyOf, readSmall, type SmallObject, writeOwn } from './small.ts'
+import { createTurns } from './turns.ts'
 
 /** What records are made of. */
 export interface RecordSettings {
@@ -60,7 +60,7 @@ export function createS3Actions(settings: RecordSettings, blobs: BlobStore, trus
   )
 
   return {
-    get: index.get,
+    get: (key, scopes, options) => index.get(key, scopes, options),
     put: async (record, options) => {
       options.signal?.throwIfAborted()
       if (access.isReadOnly()) return 'skipped'

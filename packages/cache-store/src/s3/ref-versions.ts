@@ -30,7 +30,11 @@ export interface RefVersions {
 const NOTHING = new Uint8Array()
 
 /** One object for a name, replaced under `If-Match`. */
-export function createTaggedVersions(objects: Objects, keys: Keys, capabilities: S3Capabilities): RefVersions {
+export function createTaggedVersions(
+  objects: Objects,
+  keys: Keys,
+  capabilities: S3Capabilities,
+): RefVersions {
   return {
     read: async (name, options) => {
       const object = await readSmall(objects, keys.ref(name), MAX_REF, options)
@@ -87,7 +91,8 @@ export function createNumberedVersions(objects: Objects, keys: Keys): RefVersion
 
   const write: RefVersions['write'] = async (name, bytes, version, options) => {
     const next = String(Number(version ?? 0) + 1).padStart(DIGITS, '0')
-    if ((await writeOwn(objects, directory(name) + next, bytes, 'absent', options)) === undefined) return false
+    if ((await writeOwn(objects, directory(name) + next, bytes, 'absent', options)) === undefined)
+      return false
     const old = (await versions(name, options)).slice(0, -LEFT).filter(({ ageMs }) => ageMs > OLD_MS)
     for (const { key } of old) await objects.remove(key, undefined, options)
     return true

@@ -9,16 +9,16 @@ import { newNonce } from '../flight/mark.ts'
 import { assertRefName } from '../names.ts'
 import { pause } from '../pause.ts'
 import { assertRefSize, type RefStore } from '../ref-store.ts'
-import type { Access } from './access.ts'
-import { createTurns } from './limit.ts'
+import { type Access, readOnly } from './access.ts'
 import { decodeRef, encodeRef } from './ref-document.ts'
 import type { RefVersion, RefVersions } from './ref-versions.ts'
 import type { Renewal } from './renewal.ts'
+import { createTurns } from './turns.ts'
 
 /** What refs are made of. */
 export interface RefSettings {
-  /** `undefined` where the server can swap nothing: then refs are read, and not updated. */
   readonly versions: RefVersions
+  /** Without it refs are read, and not updated. */
   readonly canSwap: boolean
   readonly renewal: Renewal
   readonly access: Access
@@ -107,10 +107,6 @@ function isRefName(name: string): boolean {
 
 function busy(name: string): CacheStoreError {
   return new CacheStoreError('ERR_CACHE_STORE_BUSY', `Others keep changing the ref ${JSON.stringify(name)}`)
-}
-
-function readOnly(): CacheStoreError {
-  return new CacheStoreError('ERR_CACHE_STORE_UNWRITABLE', 'The credentials may only read the bucket')
 }
 
 function unswappable(): CacheStoreError {

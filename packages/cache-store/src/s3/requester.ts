@@ -86,10 +86,9 @@ export function createRequester(settings: RequesterSettings): Requester {
         } catch (error) {
           signal?.throwIfAborted()
           if (error instanceof SourceFailure) throw error.cause
-          const failure = classify(error)
+          const failure = classify(error, operation)
           // To complete an upload after a conflict, its parts have to be sent again.
-          const isFinal =
-            once || (failure.kind === 'conflict' && operation === 'CompleteMultipartUpload')
+          const isFinal = once || (failure.kind === 'conflict' && operation === 'CompleteMultipartUpload')
           if (isFinal || !mayRetry(failure, tried))
             throw errorOf(failure, error, { operation, ...(path !== undefined && { path }), tries: tried })
           await rest(failure, tried, signal)

@@ -17,9 +17,16 @@ export interface MiddlewareArguments {
   readonly request: { readonly headers: Record<string, string> }
 }
 
+/** An answer, of which nothing was read yet. */
+export interface SdkResponse {
+  readonly statusCode: number
+  readonly headers: Record<string, string>
+  body: unknown
+}
+
 /** What comes back through one. */
 export interface MiddlewareResult {
-  readonly response: { readonly statusCode: number; readonly headers: Record<string, string> }
+  readonly response: SdkResponse
 }
 
 /** A middleware. */
@@ -31,7 +38,7 @@ export type Middleware = (
 export interface MiddlewareOptions {
   readonly step: 'build' | 'finalizeRequest' | 'deserialize'
   readonly name: string
-  readonly priority?: 'high'
+  readonly priority?: 'high' | 'low'
 }
 
 /** A stack of them, as far as we change it. */

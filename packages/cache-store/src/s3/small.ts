@@ -29,7 +29,8 @@ export async function collected(body: ResponseBody, limit: number): Promise<Uint
   let size = 0
   await body.pump((chunk) => {
     size += chunk.byteLength
-    if (size > limit) throw new DigestError('ERR_DIGEST_LIMIT', `More than ${limit} bytes`, { expected: limit, actual: size })
+    if (size > limit)
+      throw new DigestError('ERR_DIGEST_LIMIT', `More than ${limit} bytes`, { expected: limit, actual: size })
     chunks.push(chunk)
   })
   return joined(chunks)
@@ -54,7 +55,12 @@ export async function readSmall(
       if (bytes.byteLength === object.size) return { ...object, bytes }
     } catch (error) {
       signal?.throwIfAborted()
-      if (tried === CUTS) throw errorOf(classify(error), error, { operation: 'GetObject', path: key, tries: tried })
+      if (tried === CUTS)
+        throw errorOf(classify(error, 'GetObject'), error, {
+          operation: 'GetObject',
+          path: key,
+          tries: tried,
+        })
     }
     if (tried === CUTS) return undefined
   }

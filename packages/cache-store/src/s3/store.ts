@@ -62,7 +62,7 @@ const SMALL_PER_PART = 4
  *   bucket is not there; `ERR_CACHE_STORE_DENIED`; `ERR_CACHE_STORE_CLOCK`; `ERR_CACHE_STORE_UNAVAILABLE`.
  * @throws {TypeError} for options that cannot be.
  * @example
- * await using store = await createS3Store({ bucket: 'our-cache', region: 'eu-central-1' })
+ * const store = await createS3Store({ bucket: 'our-cache', region: 'eu-central-1' })
  */
 export async function createS3Store(options: S3Options): Promise<S3Store> {
   const { bucket, concurrency = 4, partSize = 8 * MIB, attempts = 4 } = options
@@ -116,12 +116,16 @@ export async function createS3Store(options: S3Options): Promise<S3Store> {
       access.warn('list', error)
     },
   }
-  const ingests = createSpooledIngests(options.spool, (digest, source, more) => blobs.put(digest, source, more))
+  const ingests = createSpooledIngests(options.spool, (digest, source, more) =>
+    blobs.put(digest, source, more),
+  )
   const blobs = createS3Blobs(settings, ingests)
   const versions =
     capabilities.ifMatch === false
       ? createNumberedVersions(objects, keys)
       : createTaggedVersions(objects, keys, capabilities)
+  // By numbered versions, the newest one is found by a list.
+  const canSwap = capabilities.atomicCreate && (capabilities.ifMatch !== false || capabilities.list)
   const close = async (): Promise<void> => {
     destroy()
     await ingests.close()
@@ -129,7 +133,7 @@ export async function createS3Store(options: S3Options): Promise<S3Store> {
   return {
     blobs,
     actions: createS3Actions({ objects, keys, access, renewal, capabilities }, blobs, options.trust),
-    refs: createS3Refs({ versions, canSwap: capabilities.atomicCreate, renewal, access }),
+    refs: createS3Refs({ versions, canSwap, renewal, access }),
     flights: capabilities.atomicCreate ? createS3Flights(objects, keys, capabilities) : undefined,
     capabilities,
     sweep: (policy, how = {}) => sweep({ objects, keys, access, capabilities, width }, policy, how),

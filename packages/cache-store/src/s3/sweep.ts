@@ -156,4 +156,3 @@ function add(sum: { count: number; bytes: number }, { size }: { readonly size: n
   sum.count += 1
   sum.bytes += size
 }
-

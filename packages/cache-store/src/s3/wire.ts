@@ -5,7 +5,7 @@
  */
 import { Readable } from 'node:stream'
 import { Attempt, type RequestBody, type ResponseBody } from './attempt.ts'
-import type { Operation, Sdk, SdkClient } from './sdk.ts'
+import type { Operation, Sdk, SdkClient, SdkResponse } from './sdk.ts'
 
 /** A request. */
 export interface Call {
@@ -23,6 +23,9 @@ export interface Answer {
   /** Of a GET. */
   readonly body: ResponseBody | undefined
 }
+
+/** More than a page of a list, and than what is said of an error. */
+const LONGEST_DOCUMENT = 8 * 1024 * 1024
 
 /** Bodies up to this size are sent in one piece with the head. */
 const SMALL = 64 * 1024
@@ -57,11 +60,15 @@ export async function exchange(
     command.middlewareStack.add(
       (next) => async (argument) => {
         const result = await next(argument)
-        status = result.response.statusCode
-        date = result.response.headers['date'] ?? ''
+        const { response } = result
+        status = response.statusCode
+        date = response.headers['date'] ?? ''
+        // Whatever is not the bytes of an object is read as a whole by the SDK, however long it is.
+        if (operation !== 'GetObject' || status >= 300) response.body = bounded(response)
         return result
       },
-      { step: 'deserialize', name: 'varveServerClock' },
+      // As near to the network as can be: before anything is read.
+      { step: 'deserialize', name: 'varveAnswer', priority: 'low' },
     )
     const output = (await client.send(command, { abortSignal: attempt.signal })) as Answer['output']
     if (output['Body'] instanceof Readable) received = attempt.receive(output['Body'])
@@ -71,6 +78,22 @@ export async function exchange(
     throw attempt.reasonFor(error)
   } finally {
     if (received === undefined) attempt.close()
+  }
+}
+
+/** The body of a document, which ends with an error if it is too long to be one. */
+function bounded({ headers, body }: SdkResponse): unknown {
+  const length = Number(headers['content-length'] ?? Number.NaN)
+  if (!(body instanceof Readable) || length <= LONGEST_DOCUMENT) return body
+  return Readable.from(upTo(body, LONGEST_DOCUMENT))
+}
+
+async function* upTo(body: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array, void, void> {
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.byteLength
+    if (size > limit) throw new Error(`An answer has more than ${limit} bytes`)
+    yield chunk
   }
 }
 

@@ -30,7 +30,16 @@ export const CREDENTIALS: { readonly accessKeyId: string; readonly secretAccessK
 /** What a test of Ceph needs. With `VARVE_TEST_S3_ENDPOINT` one runs already, or another server in its place. */
 export function needsCeph(): Needs {
   if (process.env['VARVE_TEST_S3_ENDPOINT'] !== undefined) return {}
-  return needs('bash', 'ceph', 'ceph-authtool', 'ceph-mon', 'ceph-osd', 'monmaptool', 'radosgw', 'radosgw-admin')
+  return needs(
+    'bash',
+    'ceph',
+    'ceph-authtool',
+    'ceph-mon',
+    'ceph-osd',
+    'monmaptool',
+    'radosgw',
+    'radosgw-admin',
+  )
 }
 
 /** What a test of versitygw needs; where that is missing it is skipped, or fails, as by `needs`. */
@@ -48,7 +57,8 @@ export async function startCeph(t: Test): Promise<string> {
   // Sockets lie in it, whose paths must be short.
   const directory = join(mkdtempSync(join(tmpdir(), 'ceph-')), 's3')
   const env = { PATH: process.env['PATH'], CEPH_S3_DIR: directory }
-  const run = (what: string): Promise<{ stdout: string }> => promisify(execFile)('bash', [CEPH, what], { env })
+  const run = (what: string): Promise<{ stdout: string }> =>
+    promisify(execFile)('bash', [CEPH, what], { env })
   t.teardown(async () => {
     await run('stop')
     rmSync(join(directory, '..'), { recursive: true, force: true })
