@@ -5,8 +5,8 @@
  *
  * A document names its rows in a line that begins with "Rows:", such as "Rows: R1-R29, A1-A11, A11b", and has a table
  * whose first cell is a row or a feature and whose last names what holds it, as `file.test.ts`: `title`, any number of
- * times; or says "Not held:" and why. Files are those of the package's `test` and `system`; a test of another
- * workspace is named from the top, as `packages/builder/test/build.test.ts`.
+ * times; or says "Not held:" and why. Files are those of the package's `test`; `system/file.test.ts` is one of its
+ * `system`, and a test of another workspace is named from the top, as `packages/builder/test/build.test.ts`.
  *
  * @module
  */
@@ -36,7 +36,8 @@ function check(name, directory, markdown) {
   const say = (text) => problems.push(`${name}: ${text}`)
 
   for (const id of wanted) if (!known.includes(id)) say(`${id} has no line`)
-  for (const id of new Set(known)) if (known.filter((each) => each === id).length > 1) say(`${id} has two lines`)
+  for (const id of new Set(known))
+    if (known.filter((each) => each === id).length > 1) say(`${id} has two lines`)
 
   const sources = sourcesOf(directory)
   for (const { id, held } of table) {
@@ -67,7 +68,10 @@ function check(name, directory, markdown) {
 function expand(range) {
   const [, letter, first, last] = /^([A-Z])(\d+)-\1(\d+)$/.exec(range) ?? []
   if (letter === undefined) return range === '' ? [] : [range]
-  return Array.from({ length: Number(last) - Number(first) + 1 }, (_, index) => `${letter}${Number(first) + index}`)
+  return Array.from(
+    { length: Number(last) - Number(first) + 1 },
+    (_, index) => `${letter}${Number(first) + index}`,
+  )
 }
 
 /** Lines of tables: the first cell is the row, the last what holds it. */
@@ -84,7 +88,10 @@ function sourcesOf(directory) {
   for (const folder of ['test', 'system']) {
     const path = join(directory, folder)
     if (!existsSync(path)) continue
-    for (const file of readdirSync(path)) if (file.endsWith('.ts')) found.set(file, read(join(path, file)))
+    for (const file of readdirSync(path)) {
+      if (file.endsWith('.ts'))
+        found.set(folder === 'test' ? file : `${folder}/${file}`, read(join(path, file)))
+    }
   }
   return found
 }

@@ -1,6 +1,7 @@
 /** The example of caching a command's outputs works, on one machine and between two. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createFlight, tiered } from '@varve/cache-store'
 import { createLocalStore } from '@varve/cache-store/local'
 import t from 'tap'
 import { type Job, runCached } from '../src/cache/command.ts'
@@ -31,6 +32,23 @@ t.test('a command runs once for equal inputs, and its outputs come back', async 
   t.equal(await runCached(store, job), 'built: more/c.txt: added')
   t.equal(await runCached(store, { ...job, command: [...job.command, 'fast'] }), 'built: command.3: added')
   t.equal(readFileSync(join(directory, 'runs'), 'utf8').length, 4, 'how often the command ran')
+})
+
+t.test('R26: a directory of outputs comes back on another machine that shares the cache', async (t) => {
+  const sources = (): { src: Record<string, string> } => ({ src: { 'a.txt': 'one ', 'b.txt': 'two' } })
+  const directory = t.testdir({ here: sources(), there: sources() })
+  const shared = await createLocalStore({ directory: join(directory, 'shared') })
+  const run = async (place: string): Promise<string> => {
+    const local = await createLocalStore({ directory: join(directory, place, 'cache') })
+    const store = tiered([local, shared])
+    const how = await runCached(store, jobIn(join(directory, place)), createFlight(shared.flights))
+    t.strictSame((await store.close()).lost, [])
+    return how
+  }
+  const both = await Promise.all([run('here'), run('there')])
+  t.strictSame(both.toSorted(), ['built: first', 'joined'], 'two at once do it once')
+  for (const place of ['here', 'there'])
+    t.equal(readFileSync(join(directory, place, 'out/all.txt'), 'utf8'), 'one two', place)
 })
 
 function jobIn(directory: string): Job {

@@ -12,12 +12,13 @@ import { CREDENTIALS } from '../s3-server.ts'
 
 const [, , endpoint = '', bucket = '', what = '', file = '', text = ''] = process.argv
 const digest = parseDigest(text)
-const { blobs, close } = await createS3Store({ endpoint, bucket, credentials: CREDENTIALS })
+const store = await createS3Store({ endpoint, bucket, credentials: CREDENTIALS })
+const { blobs } = store
 if (what === 'upload') await blobs.delete(digest)
 const started = performance.now()
 let bytes = 0
 if (what === 'upload') await blobs.put(digest, fileSource(file))
 else for await (const chunk of (await blobs.get(digest))?.open() ?? []) bytes += chunk.byteLength
 process.stdout.write(`${performance.now() - started}\n`)
-await close()
+await store.close()
 if (what === 'download' && bytes === 0) throw new Error('There is no such blob')

@@ -36,7 +36,11 @@ const TITLE = 'org.opencontainers.image.title'
 /** Runs the job, or puts the files there that it wrote before, here or on another machine. Says which, and why. */
 export async function runCached(store: Store, job: Job, flight?: Flight): Promise<string> {
   const files: KeyContent = { kv: 1, kind: 'files', fields: listFiles(join(job.directory, job.inputs)) }
-  const fields = { command: job.command, platform: `${process.platform}/${process.arch}`, files: keyOf(files) }
+  const fields = {
+    command: job.command,
+    platform: `${process.platform}/${process.arch}`,
+    files: keyOf(files),
+  }
   const document = { kv: 1, kind: 'command', step: `${job.command[0]} for ${job.outputs}`, fields } as const
   const steps = createSteps({ store, builder: 'example/1', project: 'examples', ...(flight && { flight }) })
 
@@ -81,7 +85,9 @@ async function restore(blobs: BlobStore, target: string, outputs: readonly Descr
 
 /** Names and digests, in any order: a key document has one of its own. */
 function listFiles(directory: string): Record<string, ReturnType<typeof digestFile>['digest']> {
-  const files = readdirSync(directory, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile())
+  const files = readdirSync(directory, { withFileTypes: true, recursive: true }).filter((entry) =>
+    entry.isFile(),
+  )
   return Object.fromEntries(
     files.map(({ parentPath, name }) => {
       const path = join(parentPath, name)

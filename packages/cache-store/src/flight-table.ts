@@ -4,6 +4,8 @@
  * @module
  */
 import type { StoreOptions } from './blob-store.ts'
+import { CacheStoreError } from './errors.ts'
+import { assertRefName } from './names.ts'
 
 /** An entry as it was found. */
 export interface FlightEntry {
@@ -14,7 +16,10 @@ export interface FlightEntry {
   readonly ageMs: number
 }
 
-/** Entries of at most 4 KiB. A name is made of letters, digits, `.`, `_`, `-` and `/`. */
+/** Largest entry, in bytes. */
+export const MAX_FLIGHT_ENTRY: number = 4096
+
+/** Entries of at most 4 KiB. Names are as those of refs. */
 export interface FlightTable {
   /** Writes an entry and gives its tag; `undefined` if the name is taken. */
   create(name: string, bytes: Uint8Array, options?: StoreOptions): Promise<string | undefined>
@@ -23,4 +28,18 @@ export interface FlightTable {
   replace(name: string, tag: string, bytes: Uint8Array, options?: StoreOptions): Promise<string | undefined>
   /** Tells `false` if it has not this tag any more. */
   remove(name: string, tag: string, options?: StoreOptions): Promise<boolean>
+}
+
+/**
+ * For tables: refuses a name or an entry that no table would take.
+ *
+ * @throws {CacheStoreError} `ERR_CACHE_STORE_NAME`, `ERR_CACHE_STORE_LIMIT`
+ */
+export function assertFlightEntry(name: string, bytes: Uint8Array): void {
+  assertRefName(name)
+  if (bytes.byteLength <= MAX_FLIGHT_ENTRY) return
+  throw new CacheStoreError(
+    'ERR_CACHE_STORE_LIMIT',
+    `The mark ${JSON.stringify(name)} would have ${bytes.byteLength} bytes`,
+  )
 }

@@ -13,7 +13,13 @@ export type {
   Scope,
 } from './action-index.ts'
 export type { BlobFiles, BlobStore, Ingest, PutOutcome, StoreOptions } from './blob-store.ts'
-export type { Amount, CollectionOptions, CollectionPolicy, CollectionReport } from './collection.ts'
+export type {
+  Amount,
+  CollectionEvent,
+  CollectionOptions,
+  CollectionPolicy,
+  CollectionReport,
+} from './collection.ts'
 export { chaos, type ChaosOptions } from './decorators/chaos.ts'
 export { deduped } from './decorators/deduped.ts'
 export { existenceCached, type ExistenceCacheOptions } from './decorators/existence-cached.ts'

@@ -9,7 +9,7 @@ import type { BlobStore, Ingest } from './blob-store.ts'
 import { joined } from './chunks.ts'
 import { CacheStoreError } from './errors.ts'
 import { isEmptyDigest } from './empty-blob.ts'
-import type { FlightTable } from './flight-table.ts'
+import { assertFlightEntry, type FlightTable } from './flight-table.ts'
 import { assertIngestName, assertRefName } from './names.ts'
 import { createRecordIndex } from './record-index.ts'
 import { assertRefSize, type RefStore } from './ref-store.ts'
@@ -142,19 +142,23 @@ export function createMemoryFlightTable(): FlightTable {
   return {
     create: async (name, bytes, options = {}) => {
       options.signal?.throwIfAborted()
+      assertFlightEntry(name, bytes)
       return entries.has(name) ? undefined : write(name, bytes)
     },
     read: async (name, options = {}) => {
       options.signal?.throwIfAborted()
+      assertRefName(name)
       const entry = entries.get(name)
       return entry && { bytes: entry.bytes.slice(), tag: entry.tag, ageMs: performance.now() - entry.at }
     },
     replace: async (name, tag, bytes, options = {}) => {
       options.signal?.throwIfAborted()
+      assertFlightEntry(name, bytes)
       return entries.get(name)?.tag === tag ? write(name, bytes) : undefined
     },
     remove: async (name, tag, options = {}) => {
       options.signal?.throwIfAborted()
+      assertRefName(name)
       return entries.get(name)?.tag === tag && entries.delete(name)
     },
   }

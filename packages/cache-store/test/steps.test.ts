@@ -1,4 +1,5 @@
 import { bytesSource, describe, type Descriptor, digestOf } from '@varve/digest'
+import fc from 'fast-check'
 import t from 'tap'
 import {
   CacheStoreError,
@@ -84,6 +85,23 @@ t.test('row 40: a miss names the field that changed, against the nearest earlier
   t.strictSame(await run(fields, 'link'), ['undefined'], 'a hit explains nothing')
   t.strictSame(await run({ ...fields, user: 'x' }, 'link'), ['user: "root" → "x"'], 'and is remembered')
   t.strictSame(await run({ args: [] }, 'another'), ['first'], 'steps are apart')
+})
+
+t.test('R3: what is recorded under a document is found under it, and under no other', async (t) => {
+  const fields = fc.dictionary(fc.string({ maxLength: 3 }), fc.string({ maxLength: 3 }), { maxKeys: 4 })
+  await fc.assert(
+    fc.asyncProperty(fields, fields, async (one, other) => {
+      const store = createMemoryStore()
+      const steps = createSteps({ store, ...TOOL })
+      const [recorded, asked] = [documentOf(one), documentOf(other, 'another step')]
+      const { outputs } = await workOf(store).work()
+      await steps.record({ document: recorded }, { outputs, durationMs: 1 })
+      const isSame = keyOf(recorded) === keyOf(asked)
+      t.equal((await steps.find(documentOf({ ...one })))?.keyDoc, keyOf(recorded))
+      t.equal((await steps.find(asked)) !== undefined, isSame)
+    }),
+    { numRuns: 50 },
+  )
 })
 
 t.test('another project has a history of its own', async (t) => {

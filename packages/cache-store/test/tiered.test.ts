@@ -655,6 +655,25 @@ t.test('a tier may be written and not read, and be given only what records name'
   t.equal(await store.actions.get(KEY, ['main']), undefined)
 })
 
+t.test('R12: all of thousands of records reach a shared tier, and another machine finds them', async (t) => {
+  const shared = createMemoryStore()
+  const store = tiered([createMemoryStore(), shared])
+  const records = Array.from({ length: 3_000 }, (_, index): ActionRecord => {
+    const document = utf8(`the key document ${index}`)
+    return { ...recordOf(), key: digestOf(document), keyDoc: digestOf(document) }
+  })
+  await store.blobs.put(DIGEST, bytesSource(OUTPUT))
+  for (const [index, record] of records.entries()) {
+    await store.blobs.put(record.key, bytesSource(utf8(`the key document ${index}`)))
+    await store.actions.put(record, MAIN)
+  }
+  t.match(await store.close(), { written: { records: 3_000 }, lost: [] })
+  const other = tiered([createMemoryStore(), shared])
+  let found = 0
+  for (const { key } of records) if ((await other.actions.get(key, ['main'])) !== undefined) found += 1
+  t.equal(found, 3_000)
+})
+
 t.test('refs are the first tier’s', async (t) => {
   const [near, far] = [createMemoryStore(), createMemoryStore()]
   const store = tiered([near, far])

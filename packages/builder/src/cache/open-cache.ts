@@ -30,21 +30,17 @@ export interface OpenCacheOptions {
 
 /** Drivers are loaded when they are needed: most builds need none of them. */
 export async function openCache(spec: CacheSpec, { onWarning }: OpenCacheOptions): Promise<OpenCache> {
-  switch (spec.type) {
-    case 's3': {
-      const { createS3Store } = await import('@varve/cache-store/s3')
-      const { type: _, ...where } = spec
-      const store = await createS3Store({ ...where, onWarning })
-      return { tier: store, close: () => store.close() }
-    }
-    case 'http': {
-      const { createHttpTier } = await import('@varve/cache-store/http')
-      const tier = createHttpTier({ url: spec.url, onWarning })
-      return { tier, close: async () => tier.close() }
-    }
-    case 'local': {
-      const { createLocalStore } = await import('@varve/cache-store/local')
-      return { tier: await createLocalStore({ directory: spec.directory }), close: async () => undefined }
-    }
+  if (spec.type === 's3') {
+    const { createS3Store } = await import('@varve/cache-store/s3')
+    const { type: _, ...where } = spec
+    const store = await createS3Store({ ...where, onWarning })
+    return { tier: store, close: () => store.close() }
   }
+  if (spec.type === 'http') {
+    const { createHttpTier } = await import('@varve/cache-store/http')
+    const tier = createHttpTier({ url: spec.url, onWarning })
+    return { tier, close: () => tier.close() }
+  }
+  const { createLocalStore } = await import('@varve/cache-store/local')
+  return { tier: await createLocalStore({ directory: spec.directory }), close: async () => undefined }
 }

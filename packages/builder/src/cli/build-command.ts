@@ -60,7 +60,7 @@ export async function runBuild(context: CommandContext, path: string, flags: Bui
     report(result, flags, outputs, context)
   } finally {
     display.close()
-    for (const { close } of caches) await close()
+    for (const cache of caches) await cache.close()
   }
 }
 

@@ -13,7 +13,7 @@ import { renameSync, rmSync, type Stats } from 'node:fs'
 import { digestOf } from '@varve/digest'
 import { joined } from '../chunks.ts'
 import { CacheStoreError } from '../errors.ts'
-import type { FlightEntry, FlightTable } from '../flight-table.ts'
+import { assertFlightEntry, type FlightEntry, type FlightTable, MAX_FLIGHT_ENTRY } from '../flight-table.ts'
 import { assertRefName } from '../names.ts'
 import { pause } from '../pause.ts'
 import { readOnly, writing } from './failure.ts'
@@ -21,17 +21,15 @@ import { publishNew, quarantine, readSmallFile, statusOf, writeTemporary } from 
 import { tryLock } from './lock.ts'
 import { flightPath, LOCK_SUFFIX, type Place, randomName } from './place.ts'
 
-const MAX_ENTRY = 4096
-
 /** With the nonce and its newline. */
-const MAX_FILE = MAX_ENTRY + 33
+const MAX_FILE = MAX_FLIGHT_ENTRY + 33
 
 /** The marks of a place. A change gives up after `patienceMs` with `ERR_CACHE_STORE_BUSY`. */
 export function createLocalFlights(store: Place, patienceMs = 15_000): FlightTable {
   const place: Place = { ...store, durable: false }
 
   const write = (name: string, bytes: Uint8Array): { readonly temporary: string; readonly tag: string } => {
-    assertEntrySize(name, bytes)
+    assertFlightEntry(name, bytes)
     const file = joined([new TextEncoder().encode(`${randomName()}\n`), bytes])
     return { temporary: writeTemporary(place, file, 0o644), tag: digestOf(file) }
   }
@@ -66,7 +64,7 @@ export function createLocalFlights(store: Place, patienceMs = 15_000): FlightTab
   return {
     create: async (name, bytes, { signal } = {}) => {
       begin(place, name, signal)
-      assertEntrySize(name, bytes)
+      assertFlightEntry(name, bytes)
       const path = flightPath(place, name)
       const status = statusOf(path)
       // What is there and can be no mark would keep the name from everybody.
@@ -83,7 +81,7 @@ export function createLocalFlights(store: Place, patienceMs = 15_000): FlightTab
 
     replace: async (name, tag, bytes, { signal } = {}) => {
       begin(place, name, signal)
-      assertEntrySize(name, bytes)
+      assertFlightEntry(name, bytes)
       if (entryAt(place, flightPath(place, name))?.tag !== tag) return undefined
       const next = write(name, bytes)
       try {
@@ -120,14 +118,6 @@ function entryAt(place: Place, path: string): FlightEntry | undefined {
 
 function isEntry(status: Stats): boolean {
   return status.isFile() && status.size <= MAX_FILE
-}
-
-function assertEntrySize(name: string, bytes: Uint8Array): void {
-  if (bytes.byteLength <= MAX_ENTRY) return
-  throw new CacheStoreError(
-    'ERR_CACHE_STORE_LIMIT',
-    `The mark ${JSON.stringify(name)} would have ${bytes.byteLength} bytes`,
-  )
 }
 
 function busy(name: string, path: string): CacheStoreError {

@@ -5,17 +5,13 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { StoreOptions } from '../blob-store.ts'
-import { CacheStoreError } from '../errors.ts'
-import type { FlightTable } from '../flight-table.ts'
+import { assertFlightEntry, type FlightTable, MAX_FLIGHT_ENTRY } from '../flight-table.ts'
 import { assertRefName } from '../names.ts'
 import type { Keys } from './keys.ts'
 import type { Objects } from './objects.ts'
 import type { S3Capabilities } from './options.ts'
 import { bodyOf, readSmall, type SmallObject, writeOwn } from './small.ts'
 import { createTurns } from './turns.ts'
-
-/** Longest entry: `FlightTable`. */
-const MAX_ENTRY = 4096
 
 /** Before the entry, and new with each write: an ETag is a function of the bytes, and must not come back. */
 const NONCE_BYTES = 16
@@ -31,7 +27,7 @@ export function createS3Flights(objects: Objects, keys: Keys, capabilities: S3Ca
   const turns = createTurns()
 
   const look = async (name: string, tag: string, options: StoreOptions): Promise<SmallObject | undefined> => {
-    const entry = await readSmall(objects, keys.flight(name), MAX_ENTRY + NONCE_BYTES, options)
+    const entry = await readSmall(objects, keys.flight(name), MAX_FLIGHT_ENTRY + NONCE_BYTES, options)
     return entry?.tag === tag ? entry : undefined
   }
 
@@ -56,24 +52,24 @@ export function createS3Flights(objects: Objects, keys: Keys, capabilities: S3Ca
 
   return {
     create: async (name, bytes, options = {}) => {
-      check(name, bytes)
+      assertFlightEntry(name, bytes)
       const tag = await writeOwn(objects, keys.flight(name), wrapped(bytes), 'absent', options)
       return tag === undefined ? undefined : claimed(name, tag)
     },
     read: async (name, options = {}) => {
-      check(name)
-      const entry = await readSmall(objects, keys.flight(name), MAX_ENTRY + NONCE_BYTES, options)
+      assertRefName(name)
+      const entry = await readSmall(objects, keys.flight(name), MAX_FLIGHT_ENTRY + NONCE_BYTES, options)
       return entry && { bytes: entry.bytes.slice(NONCE_BYTES), tag: entry.tag, ageMs: entry.ageMs }
     },
     replace: async (name, tag, bytes, options = {}) => {
-      check(name, bytes)
+      assertFlightEntry(name, bytes)
       if (capabilities.ifMatch === false) {
         return turns.run(name, async () => claimed(name, await replaceByLooking(name, tag, bytes, options)))
       }
       return writeOwn(objects, keys.flight(name), wrapped(bytes), { tag }, options)
     },
     remove: async (name, tag, options = {}) => {
-      check(name)
+      assertRefName(name)
       own.delete(name)
       // Some servers say of what is not there that it is removed now, whatever the condition.
       if ((await look(name, tag, options)) === undefined) return false
@@ -87,13 +83,4 @@ function wrapped(bytes: Uint8Array): Uint8Array {
   all.set(randomBytes(NONCE_BYTES))
   all.set(bytes, NONCE_BYTES)
   return all
-}
-
-function check(name: string, bytes: Uint8Array = new Uint8Array()): void {
-  assertRefName(name)
-  if (bytes.byteLength <= MAX_ENTRY) return
-  throw new CacheStoreError(
-    'ERR_CACHE_STORE_LIMIT',
-    `A mark of ${bytes.byteLength} bytes is more than ${MAX_ENTRY}`,
-  )
 }
