@@ -15,6 +15,8 @@ export interface Inputs {
   readonly scratch: string
   /** 1 GiB: one random MiB, over and over. */
   largeFile(): string
+  /** The same of 256 MiB, for what takes longer. */
+  quarterFile(): string
   /** 40,000 small files in 2,500 directories, as in a `node_modules`. */
   tree(): string
   /** 1 GiB of random bytes in 8 files. */
@@ -58,7 +60,8 @@ export function createInputs(directory: string): Inputs {
   const halfArchive = once(() => makeArchive(join(directory, 'half-tree.tar'), halfTree()))
   return {
     scratch,
-    largeFile: once(() => makeLargeFile(join(directory, 'large'))),
+    largeFile: once(() => makeLargeFile(join(directory, 'large'), LARGE_FILE_MEBIBYTES)),
+    quarterFile: once(() => makeLargeFile(join(directory, 'quarter'), LARGE_FILE_MEBIBYTES / 4)),
     tree,
     halfTree,
     treeArchive,
@@ -89,8 +92,8 @@ export function createInputs(directory: string): Inputs {
   }
 }
 
-function makeLargeFile(path: string): string {
-  writeRandom(path, LARGE_FILE_MEBIBYTES)
+function makeLargeFile(path: string, mebibytes: number): string {
+  writeRandom(path, mebibytes)
   return path
 }
 

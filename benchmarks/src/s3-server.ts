@@ -32,7 +32,12 @@ export async function startS3Server(): Promise<S3Server> {
   const env = { ...process.env, CEPH_S3_DIR: join(directory, 's3') }
   const run = (what: string): string => execFileSync('bash', [SCRIPT, what], { env, encoding: 'utf8' })
   const endpoint = run('start').trim().split('\n').at(-1) ?? ''
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: CREDENTIALS })
+  const client = new S3Client({
+    endpoint,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials: CREDENTIALS,
+  })
   const bucket = 'benchmark'
   await client.send(new CreateBucketCommand({ Bucket: bucket }))
   client.destroy()

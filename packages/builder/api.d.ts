@@ -8,6 +8,7 @@ import { HistoryEntry, ImageConfig, Platform } from '@varve/oci-manifest'
 import { ImageLayout } from '@varve/oci-manifest/layout'
 import { LocalStore } from '@varve/cache-store/local'
 import { RegistryClient } from '@varve/registry'
+import { Tier } from '@varve/cache-store'
 import { Writable } from 'node:stream'
 
 export type BuildEvent = {
@@ -63,7 +64,10 @@ export interface BuildOptions {
   readonly tags?: readonly string[];
   readonly outputs?: readonly Output[];
   readonly noCache?: boolean;
+  readonly maxAgeMs?: number;
+  readonly contextModes?: 'exact' | 'git';
   readonly pull?: boolean;
+  readonly caches?: readonly RemoteCache[];
   readonly cacheDirectory: string;
   readonly epoch?: number;
   readonly runner?: RunnerName;
@@ -91,7 +95,7 @@ export declare class BuilderError extends Error {
   constructor(code: BuilderErrorCode, message: string, options?: BuilderErrorOptions);
 }
 
-export type BuilderErrorCode = 'ERR_BUILDER_USAGE' | 'ERR_BUILDER_DOCKERFILE' | 'ERR_BUILDER_IGNORE' | 'ERR_BUILDER_CONTEXT' | 'ERR_BUILDER_COPY' | 'ERR_BUILDER_BASE' | 'ERR_BUILDER_FETCH' | 'ERR_BUILDER_RUN' | 'ERR_BUILDER_RUNNER' | 'ERR_BUILDER_OUTPUT' | 'ERR_BUILDER_MISMATCH' | 'ERR_BUILDER_UNSUPPORTED';
+export type BuilderErrorCode = 'ERR_BUILDER_USAGE' | 'ERR_BUILDER_DOCKERFILE' | 'ERR_BUILDER_IGNORE' | 'ERR_BUILDER_CONTEXT' | 'ERR_BUILDER_COPY' | 'ERR_BUILDER_BASE' | 'ERR_BUILDER_BLOB' | 'ERR_BUILDER_FETCH' | 'ERR_BUILDER_RUN' | 'ERR_BUILDER_RUNNER' | 'ERR_BUILDER_OUTPUT' | 'ERR_BUILDER_MISMATCH' | 'ERR_BUILDER_UNSUPPORTED';
 
 export interface BuilderErrorOptions extends ErrorOptions {
   readonly location?: SourceLocation;
@@ -200,6 +204,13 @@ export interface Plan {
   readonly steps: ReadonlyMap<StepId, Step>;
   readonly labels: ReadonlyMap<StepId, StepLabel>;
   readonly images: readonly ImagePlan[];
+}
+
+export interface RemoteCache {
+  readonly name: string;
+  readonly tier: Tier;
+  readonly read: boolean;
+  readonly write: boolean;
 }
 
 export type RootStep = ImageStep | CopyStep | WorkdirStep | ExecStep;

@@ -21,7 +21,8 @@ const put = performance.now() - putting
 const names = all.map((bytes) => `sha256-${createHash('sha256').update(bytes).digest('base64')}`)
 const getting = performance.now()
 let read = 0
-for (const integrity of names) read += (await cacache.get.byDigest(directory, integrity, { memoize: false })).byteLength
+for (const integrity of names)
+  read += (await cacache.get.byDigest(directory, integrity, { memoize: false })).byteLength
 const get = performance.now() - getting
 if (read !== Number(size) * Number(count)) throw new Error(`Read ${read} bytes`)
 rmSync(directory, { recursive: true })

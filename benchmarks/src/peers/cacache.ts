@@ -11,6 +11,10 @@ export const cacache = untyped as {
   put(directory: string, key: string, bytes: Uint8Array, options: { algorithms: string[] }): Promise<unknown>
   readonly get: {
     (directory: string, key: string): Promise<{ readonly data: Uint8Array }>
-    readonly byDigest: (directory: string, integrity: string, options: { memoize: boolean }) => Promise<Uint8Array>
+    readonly byDigest: (
+      directory: string,
+      integrity: string,
+      options: { memoize: boolean },
+    ) => Promise<Uint8Array>
   }
 }

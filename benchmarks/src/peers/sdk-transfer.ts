@@ -13,7 +13,8 @@ const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: tru
 const object = { Bucket: bucket, Key: 'peer' }
 const started = performance.now()
 let bytes = 0
-if (what === 'upload') await new Upload({ client, params: { ...object, Body: createReadStream(file) } }).done()
+if (what === 'upload')
+  await new Upload({ client, params: { ...object, Body: createReadStream(file) } }).done()
 else {
   const { Body } = await client.send(new GetObjectCommand(object))
   for await (const chunk of Body as AsyncIterable<Uint8Array>) bytes += chunk.byteLength

@@ -15,10 +15,34 @@ const ASKED = 10_000
 const LOOKED_UP = 2_000
 
 /** Blobs of 4 KiB and 1 MiB, in and out. */
-export const cachePutSmall: Benchmark = blobs('cache-put-small', 'put 2,000 blobs of 4 KiB', 'put', 4096, 2_000)
-export const cacheGetSmall: Benchmark = blobs('cache-get-small', 'get 2,000 blobs of 4 KiB', 'get', 4096, 2_000)
-export const cachePutLarge: Benchmark = blobs('cache-put-large', 'put 200 blobs of 1 MiB', 'put', 1 << 20, 200)
-export const cacheGetLarge: Benchmark = blobs('cache-get-large', 'get 200 blobs of 1 MiB', 'get', 1 << 20, 200)
+export const cachePutSmall: Benchmark = blobs(
+  'cache-put-small',
+  'put 2,000 blobs of 4 KiB',
+  'put',
+  4096,
+  2_000,
+)
+export const cacheGetSmall: Benchmark = blobs(
+  'cache-get-small',
+  'get 2,000 blobs of 4 KiB',
+  'get',
+  4096,
+  2_000,
+)
+export const cachePutLarge: Benchmark = blobs(
+  'cache-put-large',
+  'put 200 blobs of 1 MiB',
+  'put',
+  1 << 20,
+  200,
+)
+export const cacheGetLarge: Benchmark = blobs(
+  'cache-get-large',
+  'get 200 blobs of 1 MiB',
+  'get',
+  1 << 20,
+  200,
+)
 
 /** A blob of 1 GiB whose digest is known. */
 export const cacheFile: Benchmark = {
@@ -77,7 +101,10 @@ function blobs(name: string, title: string, what: 'put' | 'get', size: number, c
     unit: 'ms',
     prepare: ({ scratch }) => {
       const values = [scratch, what, String(size), String(count)]
-      return { ours: printed('ours/cache-blobs', ...values), theirs: printed('peers/cacache-blobs', ...values) }
+      return {
+        ours: printed('ours/cache-blobs', ...values),
+        theirs: printed('peers/cacache-blobs', ...values),
+      }
     },
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Rows about S3: 1 GiB over loopback, to and from a Ceph RADOS Gateway. In-process, but against rclone.
+ * Rows about S3: 256 MiB over loopback, to and from a Ceph RADOS Gateway. In-process, but against rclone.
  *
  * @module
  */
@@ -10,17 +10,21 @@ import { CREDENTIALS, S3_PROGRAMS } from '../s3-server.ts'
 
 const SCRIPT = '"$NODE" "$1" "$2" "$3" "$4" "$5" "$6"'
 
-export const s3Upload: Benchmark = transfer('s3-upload', 'upload', 'upload 1 GiB, verified, to the SDK’s `Upload`')
+export const s3Upload: Benchmark = transfer(
+  's3-upload',
+  'upload',
+  'upload 256 MiB, verified, to the SDK’s `Upload`',
+)
 export const s3Download: Benchmark = transfer(
   's3-download',
   'download',
-  'download 1 GiB, verified, to the SDK’s `GetObject`',
+  'download 256 MiB, verified, to the SDK’s `GetObject`',
 )
 
 /** Against the program that people copy to buckets with. */
 export const s3Rclone: Benchmark = {
   name: 's3-upload-rclone',
-  title: 'upload 1 GiB, verified, to `rclone copyto`',
+  title: 'upload 256 MiB, verified, to `rclone copyto`',
   programs: [...S3_PROGRAMS, 'rclone'],
   unit: 'ms',
   prepare: async (inputs) => {
@@ -49,12 +53,19 @@ async function sides(
   what: 'upload' | 'download',
 ): Promise<{ ours: Side; theirs: Side; file: string; endpoint: string; bucket: string }> {
   const { endpoint, bucket } = await inputs.s3()
-  const file = inputs.largeFile()
+  const file = inputs.quarterFile()
   const digest = runShell('"$NODE" "$1" "$2"', scriptPath('ours/digest-file'), file).trim()
   const side = (script: string, kind: string): Side => {
     const values = [scriptPath(script), endpoint, bucket, kind, file, digest]
     return () => Number(runShell(SCRIPT, ...values))
   }
-  if (what === 'download') for (const script of ['ours/s3-transfer', 'peers/sdk-transfer']) side(script, 'upload')()
-  return { ours: side('ours/s3-transfer', what), theirs: side('peers/sdk-transfer', what), file, endpoint, bucket }
+  if (what === 'download')
+    for (const script of ['ours/s3-transfer', 'peers/sdk-transfer']) side(script, 'upload')()
+  return {
+    ours: side('ours/s3-transfer', what),
+    theirs: side('peers/sdk-transfer', what),
+    file,
+    endpoint,
+    bucket,
+  }
 }

@@ -11,7 +11,7 @@ import { createLocalStore, type LocalStore } from '../src/local.ts'
 import { GREEDY } from '../test/fixtures/shared.ts'
 
 const WORKER = fileURLToPath(new URL('../test/fixtures/worker.ts', import.meta.url))
-const ROUNDS = 12
+const ROUNDS = 5
 const WORKERS = 3
 
 t.setTimeout(900_000)

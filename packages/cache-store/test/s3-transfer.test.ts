@@ -318,7 +318,7 @@ t.test('a blob of a size that was not known, and too big for one request, is hea
   t.ok(same(server.bucket.objects.get(key)!.bytes, HUGE))
 })
 
-t.test('ranges are the bytes, wherever connections are cut', async (t) => {
+t.test('ranges are the bytes, wherever connections are cut', async () => {
   const bytes = bytesOf(5_000)
   const cuts = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 30 })
   const never = new AbortController().signal

@@ -28,6 +28,12 @@ const KINDS: readonly Kind[] = [
     checks: /^refs/,
   },
   {
+    what: 'a server whose tags are no digests',
+    quirks: { opaqueTags: true },
+    expected: {},
+    checks: /^(?:refs|actions)/,
+  },
+  {
     what: 'a server without If-Match',
     quirks: { ifMatch: false },
     expected: { ifMatch: false, conditionalDelete: false },

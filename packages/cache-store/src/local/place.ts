@@ -62,8 +62,9 @@ export function createPlace(root: string, use: Pick<Place, 'durable' | 'readOnly
   }
 }
 
+/** Put together by hand: `join` costs as much as a fifth of an `lstat` (measured: `cache-missing`, 1.4 with it, 1.2 without). */
 export function blobPath(place: Place, digest: Digest): string {
-  return join(place.root, 'blobs', algorithmOf(digest), hexOf(digest))
+  return `${place.root}/blobs/${digest.replace(':', '/')}`
 }
 
 /** Directories in which {@link recordPath} lies, outermost first. */

@@ -9,6 +9,7 @@ import type { ListedObject, Objects } from './objects.ts'
 import type { S3Capabilities } from './options.ts'
 import { MAX_REF } from './ref-document.ts'
 import { readSmall, writeOwn } from './small.ts'
+import { createSteadyReader } from './steady.ts'
 
 /** What is stored under a name. No bytes stand for nothing: a deleted document. */
 export interface RefVersion {
@@ -35,9 +36,10 @@ export function createTaggedVersions(
   keys: Keys,
   capabilities: S3Capabilities,
 ): RefVersions {
+  const read = createSteadyReader(objects)
   return {
     read: async (name, options) => {
-      const object = await readSmall(objects, keys.ref(name), MAX_REF, options)
+      const object = await read(keys.ref(name), MAX_REF, options)
       return object && { bytes: object.bytes, version: object.tag, ageMs: object.ageMs }
     },
     write: async (name, bytes, version, options) => {

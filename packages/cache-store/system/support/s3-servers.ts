@@ -4,7 +4,7 @@
  * @module
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -66,17 +66,18 @@ export async function startCeph(t: Test): Promise<string> {
   return (await run('start')).stdout.trim()
 }
 
-/** Starts versitygw over a directory; it ends with the test. Gives the endpoint. */
+/** Starts versitygw over a directory, whose file system has extended attributes; it ends with the test. */
 export async function startVersitygw(t: Test): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'versitygw-'))
-  for (const name of ['root', 'sidecar']) mkdirSync(join(directory, name))
   const port = await freePort()
-  // Attributes beside the files, since not every file system has them.
-  const store = ['posix', '--sidecar', join(directory, 'sidecar'), join(directory, 'root')]
-  const child = spawn(VERSITYGW, ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, ...store], {
-    stdio: 'ignore',
-    env: { ROOT_ACCESS_KEY: CREDENTIALS.accessKeyId, ROOT_SECRET_KEY: CREDENTIALS.secretAccessKey },
-  })
+  const child = spawn(
+    VERSITYGW,
+    ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', directory],
+    {
+      stdio: 'ignore',
+      env: { ROOT_ACCESS_KEY: CREDENTIALS.accessKeyId, ROOT_SECRET_KEY: CREDENTIALS.secretAccessKey },
+    },
+  )
   t.teardown(async () => {
     await stop(child)
     rmSync(directory, { recursive: true, force: true })
