@@ -40,7 +40,7 @@ t.test('R26: a directory of outputs comes back on another machine that shares th
   const shared = await createLocalStore({ directory: join(directory, 'shared') })
   const run = async (place: string): Promise<string> => {
     const local = await createLocalStore({ directory: join(directory, place, 'cache') })
-    const store = tiered([local, shared])
+    const store = tiered([local, shared], { write: 'through' })
     const how = await runCached(store, jobIn(join(directory, place)), createFlight(shared.flights))
     t.strictSame((await store.close()).lost, [])
     return how

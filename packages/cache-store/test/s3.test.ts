@@ -1,6 +1,9 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { bytesSource, digestOf, hexOf } from '@varve/digest'
 import t from 'tap'
 import { FLIGHT_TABLE_CHECKS, STORE_CHECKS } from '../src/conformance.ts'
+import { createMemoryStore } from '../src/index.ts'
 import { createS3Store, type S3Capabilities } from '../src/s3.ts'
 import { loadSdk } from '../src/s3/sdk.ts'
 import { failure, type Quirks } from './fixtures/s3-bucket.ts'
@@ -203,4 +206,51 @@ t.test('without the SDK the package loads, and opening a store says what to inst
       cause: { message: /Cannot find/ },
     },
   )
+})
+
+t.test('ingests are collected where the caller says, and are resumed there', async (t) => {
+  const server = await startServer(t)
+  const directory = t.testdir()
+  const first = await openStore(t, server, { spool: directory })
+  const ingest = await first.blobs.ingest('upload')
+  await ingest.write(utf8('hello, '))
+  await first.close()
+  const second = await openStore(t, server, { spool: directory })
+  const resumed = await second.blobs.ingest('upload')
+  t.equal(resumed.offset, 7)
+  await resumed.write(utf8('layer'))
+  const { digest } = await resumed.commit()
+  t.equal(digest, digestOf(utf8('hello, layer')))
+  t.ok(server.bucket.objects.has(`v1/blobs/sha256/${hexOf(digest)}`))
+  t.notOk(existsSync(join(directory, 'blobs', 'sha256', hexOf(digest))), 'what was put is not kept twice')
+
+  const { blobs: near } = createMemoryStore()
+  const third = await openStore(t, server, { spool: near })
+  const other = await third.blobs.ingest('upload')
+  await other.write(utf8('for both'))
+  t.equal(
+    (await near.missing([(await other.commit()).digest])).size,
+    0,
+    'a store that was given keeps what it got',
+  )
+})
+
+t.test('two ingests of the same bytes at once both succeed, and close leaves nothing behind', async (t) => {
+  const server = await startServer(t)
+  const directory = t.testdir()
+  const before = process.env['TMPDIR']
+  process.env['TMPDIR'] = directory
+  t.teardown(() => {
+    if (before === undefined) delete process.env['TMPDIR']
+    else process.env['TMPDIR'] = before
+  })
+  const store = await openStore(t, server)
+  const ingests = await Promise.all(['a', 'b', 'c'].map((ref) => store.blobs.ingest(ref)))
+  for (const ingest of ingests) await ingest.write(utf8('the same'))
+  server.script = () => ({ delayMs: Math.random() * 20 })
+  const digests = await Promise.all(ingests.map((ingest) => ingest.commit()))
+  t.equal(new Set(digests.map(({ digest }) => digest)).size, 1)
+  t.equal(readdirSync(directory).length, 1)
+  await store.close()
+  t.strictSame(readdirSync(directory), [])
 })

@@ -1,4 +1,4 @@
-// What scripts/services/install-bazel-remote builds. No other part of varve is written in Go.
+// What scripts/services/build-go builds. No other part of varve is written in Go.
 // Another version: go get -tool github.com/buchgr/bazel-remote/v2@VERSION && go mod tidy
 module varve.invalid/bazel-remote
 

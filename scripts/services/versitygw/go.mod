@@ -1,4 +1,4 @@
-// What scripts/services/install-versitygw builds. No other part of varve is written in Go.
+// What scripts/services/build-go builds. No other part of varve is written in Go.
 // Another version: go get -tool github.com/versity/versitygw/cmd/versitygw@VERSION && go mod tidy
 module varve.invalid/versitygw
 

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 
-/** Where `scripts/services/install-bazel-remote` puts it. */
+/** Where `scripts/services/build-go` puts it. */
 const BAZEL_REMOTE: string = fileURLToPath(
   new URL('../../../../node_modules/.cache/services/bazel-remote', import.meta.url),
 )
@@ -18,7 +18,7 @@ const BAZEL_REMOTE: string = fileURLToPath(
 /** What a test of bazel-remote needs; where that is missing it is skipped, or fails, as by `needs`. */
 export function needsBazelRemote(): { readonly skip?: string } {
   if (existsSync(BAZEL_REMOTE)) return {}
-  const reason = 'needs bazel-remote, which scripts/services/install-bazel-remote builds'
+  const reason = 'needs bazel-remote, which scripts/services/build-go builds'
   if (process.env['VARVE_TEST_REQUIRE_PEERS']) throw new Error(`This test ${reason}`)
   return { skip: reason }
 }

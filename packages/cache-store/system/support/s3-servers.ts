@@ -16,7 +16,7 @@ import { type Needs, needs } from './peers.ts'
 
 const CEPH: string = fileURLToPath(new URL('../../../../scripts/services/ceph-s3.sh', import.meta.url))
 
-/** Where `scripts/services/install-versitygw` puts it. */
+/** Where `scripts/services/build-go` puts it. */
 const VERSITYGW: string = fileURLToPath(
   new URL('../../../../node_modules/.cache/services/versitygw', import.meta.url),
 )
@@ -45,7 +45,7 @@ export function needsCeph(): Needs {
 /** What a test of versitygw needs; where that is missing it is skipped, or fails, as by `needs`. */
 export function needsVersitygw(): Needs {
   if (existsSync(VERSITYGW)) return {}
-  const reason = 'needs versitygw, which scripts/services/install-versitygw builds'
+  const reason = 'needs versitygw, which scripts/services/build-go builds'
   if (process.env['VARVE_TEST_REQUIRE_PEERS']) throw new Error(`This test ${reason}`)
   return { skip: reason }
 }
