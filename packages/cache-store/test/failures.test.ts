@@ -3,7 +3,7 @@ import { chmodSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, 
 import { join } from 'node:path'
 import { bytesSource, digestOf, hexOf, readAll } from '@varve/digest'
 import t, { type Test } from 'tap'
-import type { ActionRecord } from '../src/index.ts'
+import { type ActionRecord, createSteps } from '../src/index.ts'
 import { createLocalStore } from '../src/local.ts'
 import { tryLock } from '../src/local/lock.ts'
 import { createPlace, type Place } from '../src/local/place.ts'
@@ -132,6 +132,14 @@ async function useUp(t: Test, directory: string): Promise<void> {
   t.equal((await blobs.missing(small.map((bytes) => digestOf(bytes)))).size, outcomes.get('skipped'))
   fill(join(directory, 'filler'))
   t.equal(await actions.put(RECORD, { scope: 'main' }), 'skipped')
+  const steps = createSteps({ store: { blobs, actions, refs }, builder: 'test/1', project: 'full' })
+  const made = { outputs: RECORD.outputs, durationMs: 1 }
+  const document = { kv: 1, kind: 'run', step: 'make', fields: {} } as const
+  t.match(
+    await steps.run({ document }, async () => made),
+    { how: 'built', recorded: 'skipped' },
+    'work goes on',
+  )
   await t.rejects(
     refs.update('a', () => utf8('one')),
     { code: 'ERR_CACHE_STORE_FULL' },

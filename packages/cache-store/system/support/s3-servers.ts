@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,13 +12,11 @@ import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import type { Test } from 'tap'
 import { type Needs, needs } from './peers.ts'
+import { builtServer, needsBuiltServer, startServer } from './servers.ts'
 
 const CEPH: string = fileURLToPath(new URL('../../../../scripts/services/ceph-s3.sh', import.meta.url))
 
-/** Where `scripts/services/build-go` puts it. */
-const VERSITYGW: string = fileURLToPath(
-  new URL('../../../../node_modules/.cache/services/versitygw', import.meta.url),
-)
+const VERSITYGW = 'versitygw'
 
 /** Both servers are started with these. */
 export const CREDENTIALS: { readonly accessKeyId: string; readonly secretAccessKey: string } = {
@@ -42,12 +39,9 @@ export function needsCeph(): Needs {
   )
 }
 
-/** What a test of versitygw needs; where that is missing it is skipped, or fails, as by `needs`. */
+/** What a test of versitygw needs. */
 export function needsVersitygw(): Needs {
-  if (existsSync(VERSITYGW)) return {}
-  const reason = 'needs versitygw, which scripts/services/build-go builds'
-  if (process.env['VARVE_TEST_REQUIRE_PEERS']) throw new Error(`This test ${reason}`)
-  return { skip: reason }
+  return needsBuiltServer(VERSITYGW)
 }
 
 /** Starts a Ceph cluster with its gateway, or finds the one that runs; it ends with the test. Gives the endpoint. */
@@ -69,25 +63,14 @@ export async function startCeph(t: Test): Promise<string> {
 /** Starts versitygw over a directory, whose file system has extended attributes; it ends with the test. */
 export async function startVersitygw(t: Test): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'versitygw-'))
-  const port = await freePort()
-  const child = spawn(
-    VERSITYGW,
-    ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', directory],
-    {
-      stdio: 'ignore',
-      env: { ROOT_ACCESS_KEY: CREDENTIALS.accessKeyId, ROOT_SECRET_KEY: CREDENTIALS.secretAccessKey },
-    },
-  )
-  t.teardown(async () => {
-    await stop(child)
-    rmSync(directory, { recursive: true, force: true })
-  })
-  const endpoint = `http://127.0.0.1:${port}`
-  for (let tries = 0; tries < 200 && child.exitCode === null; tries += 1) {
-    if (await answers(endpoint)) return endpoint
-    await new Promise((resolve) => setTimeout(resolve, 50))
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const command = (port: number): readonly string[] => {
+    const options = ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`]
+    return [builtServer(VERSITYGW), ...options, 'posix', directory]
   }
-  throw new Error('versitygw does not run')
+  const { accessKeyId, secretAccessKey } = CREDENTIALS
+  const keys = { ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey }
+  return (await startServer(t, command, keys)).url
 }
 
 /** A bucket of its own. */
@@ -105,28 +88,4 @@ export async function createBucket(endpoint: string): Promise<string> {
 /** A client for what the driver does not do. */
 export function clientOf(endpoint: string): S3Client {
   return new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: CREDENTIALS })
-}
-
-async function answers(endpoint: string): Promise<boolean> {
-  return fetch(endpoint).then(
-    (response) => response.arrayBuffer().then(() => true),
-    () => false,
-  )
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGTERM')
-  const late = setTimeout(() => child.kill('SIGKILL'), 10_000)
-  await ended
-  clearTimeout(late)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
