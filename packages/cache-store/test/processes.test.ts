@@ -37,6 +37,14 @@ t.before(async () => {
 })
 t.teardown(() => workers.forEach((worker) => worker.kill('SIGKILL')))
 
+t.test('processes that open a new directory at once all find a store', async (t) => {
+  const directory = t.testdir()
+  for (let round = 0; round < 60; round += 1) {
+    const task = { directory: join(directory, String(round)), job: 'open' } as const
+    t.strictSame(await answers(task), Array(WORKERS).fill('opened'))
+  }
+})
+
 t.test('many processes increment one ref, and no increment is lost', async (t) => {
   const directory = t.testdir()
   t.strictSame(await answers({ directory, job: 'count' }), Array(WORKERS).fill('counted'))
@@ -224,8 +232,13 @@ async function answers<Answer>(task: Task): Promise<Answer[]> {
 async function ask<Answer>(task: Task, number: number): Promise<Answer> {
   const worker = workers[number]!
   const answer = once(worker, 'message')
+  const end = once(worker, 'exit').then(() => {
+    throw new Error(`The worker ended instead of doing ${task.job}`)
+  })
+  // It is to end when the tests are over.
+  end.catch(() => undefined)
   worker.send(task)
-  return (await answer)[0] as Answer
+  return ((await Promise.race([answer, end])) as unknown[])[0] as Answer
 }
 
 /** What a worker makes of times; ages in milliseconds, the offset of its clock in minutes. */

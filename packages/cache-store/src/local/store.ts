@@ -159,10 +159,12 @@ function assertFormat(place: Place): void {
   const path = join(place.root, 'store.json')
   const refused = (what: string): CacheStoreError =>
     new CacheStoreError('ERR_CACHE_STORE_FORMAT', `${JSON.stringify(place.root)} ${what}`, { path })
-  const text = textOf(path)
+  let text = textOf(path)
   if (text === undefined) {
     if ([...namesIn(place.root)].every((name) => EMPTY_ENOUGH.has(name))) return
-    throw refused('is neither empty nor a store')
+    // `store.json` comes before everything else: another process may have made the store after our first look.
+    text = textOf(path)
+    if (text === undefined) throw refused('is neither empty nor a store')
   }
   // What a power failure may leave of a file that was being made; nothing else was in the store yet.
   if (isBlank(text)) return
