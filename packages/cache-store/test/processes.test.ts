@@ -229,16 +229,17 @@ async function answers<Answer>(task: Task): Promise<Answer[]> {
   return Promise.all(Array.from({ length: WORKERS }, (_, number) => ask<Answer>(task, number)))
 }
 
-async function ask<Answer>(task: Task, number: number): Promise<Answer> {
+function ask<Answer>(task: Task, number: number): Promise<Answer> {
   const worker = workers[number]!
-  const answer = once(worker, 'message')
+  const answer = once(worker, 'message').then(([said]) => said as Answer)
   const end = once(worker, 'exit').then(() => {
     throw new Error(`The worker ended instead of doing ${task.job}`)
   })
-  // It is to end when the tests are over.
-  end.catch(() => undefined)
   worker.send(task)
-  return ((await Promise.race([answer, end])) as unknown[])[0] as Answer
+  const first = Promise.race([answer, end])
+  // One that is killed on purpose is not asked any more.
+  first.catch(() => undefined)
+  return first
 }
 
 /** What a worker makes of times; ages in milliseconds, the offset of its clock in minutes. */
