@@ -16,7 +16,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { needs } from './support/peers.ts'
+import { needs } from '@varve/testing/peers'
 import { type Build, createWorkbench, type Files, writeFiles } from './support/workbench.ts'
 
 t.setTimeout(1_200_000)

@@ -20,7 +20,7 @@ import t, { type Test } from 'tap'
 import { execute, varve } from './support/command.ts'
 import { archive, type Lies, listen, sha256, startLyingRegistry } from './support/lying-registry.ts'
 import { needsOrdinaryUser, ordinaryUser } from './support/ordinary-user.ts'
-import { needs } from './support/peers.ts'
+import { needs } from '@varve/testing/peers'
 import { createWorkbench, type Files } from './support/workbench.ts'
 
 t.setTimeout(1_200_000)

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { execute, succeed, varve } from './support/command.ts'
-import { needs } from './support/peers.ts'
+import { needs } from '@varve/testing/peers'
 import { type Compared, describeFiles } from './support/root-file-system.ts'
 import { startDockerRegistry, startVarveServe } from './support/services.ts'
 import { type Build, createWorkbench, type Files } from './support/workbench.ts'

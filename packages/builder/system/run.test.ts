@@ -14,7 +14,7 @@ import { createEntry, decodeTar, decompress, type Entry, pack, Tree } from '@var
 import t from 'tap'
 import { outcomeOf, startVarve, succeed } from './support/command.ts'
 import { needsOrdinaryUser, ordinaryUser } from './support/ordinary-user.ts'
-import { needs } from './support/peers.ts'
+import { needs } from '@varve/testing/peers'
 import { mountsAbout, processesAbout, until } from './support/processes.ts'
 import { type Build, createWorkbench } from './support/workbench.ts'
 

@@ -8,7 +8,7 @@ import { createHttpTier, type HttpTier, type HttpTierOptions } from '../src/http
 import { type ActionRecord, type BlobStore, createMemoryRefStore } from '../src/index.ts'
 import { CERTIFICATE, KEY } from '../test/fixtures/http-certificate.ts'
 import { needsBazelRemote, startBazelRemote, startNginx } from './support/http-servers.ts'
-import { needs } from './support/peers.ts'
+import { needs } from '@varve/testing/peers'
 
 /** The protocol names blobs by sha256 and by nothing else. */
 const NEEDS_OTHER_ALGORITHMS = [

@@ -4,14 +4,18 @@
  * @module
  */
 import { parseReference, type Reference } from '@varve/oci-manifest'
-import { createExchange } from './exchange.ts'
-import { createHostPolicy } from './hosts.ts'
-import { createLimiter } from './limiter.ts'
+import type { TransferOptions } from './blob/options.ts'
+import type { CredentialSource } from './credentials/credential.ts'
+import type { HostSettings } from './hosts/settings.ts'
+import { createExchange } from './http/exchange.ts'
+import { createHostPolicy } from './hosts/policy.ts'
+import { createLimiter } from './http/limiter.ts'
+import type { BlobLocations } from './locations/locations.ts'
 import type { ProgressListener } from './progress.ts'
 import { createRepository, type Repository } from './repository.ts'
 import { isRepositoryName } from './repository-name.ts'
-import { createAnonymousAuthorizer } from './token.ts'
-import { createTransport, type Transport } from './transport.ts'
+import { createAnonymousAuthorizer } from './auth/token.ts'
+import { createTransport, type Transport } from './http/transport.ts'
 
 /** How a client behaves. */
 export interface RegistryClientOptions {
@@ -23,6 +27,13 @@ export interface RegistryClientOptions {
   readonly concurrency?: number
   /** Attempts after the first, for what may pass: broken connections, 408, 429, 5xx. Default 5. */
   readonly retries?: number
+  /** Default: anonymous. */
+  readonly credentials?: CredentialSource
+  /** Settings by host, spelled as in references. */
+  readonly hosts?: Readonly<Record<string, HostSettings>>
+  readonly transfer?: TransferOptions
+  /** Where blobs are known to be; makes mounts of pushes. Default: nothing is remembered. */
+  readonly locations?: BlobLocations
   /** Default `varve`. */
   readonly userAgent?: string
   readonly onProgress?: ProgressListener
@@ -48,7 +59,7 @@ export interface RegistryClient extends AsyncDisposable {
  * const { descriptor } = await client.repository('ghcr.io/owner/image:1.0').manifest()
  */
 export function createRegistryClient(options: RegistryClientOptions = {}): RegistryClient {
-  const { onProgress, concurrency = 4, retries = 5, userAgent = 'varve' } = options
+  const { onProgress, concurrency = 4, retries = 5, userAgent = 'varve', transfer = {}, locations } = options
   if (!Number.isInteger(concurrency) || concurrency < 1) throw new TypeError('concurrency must be 1 or more')
   const transport = options.transport ?? createTransport()
   const hosts = createHostPolicy(options.insecure)
@@ -73,8 +84,11 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       if (!isRepositoryName(reference.path)) {
         throw new TypeError(`Not a repository name: ${JSON.stringify(reference.path)}`)
       }
-      const registry = hosts.originOf(reference.domain)
-      return createRepository({ exchange, registry, repository: reference.path, onProgress }, reference)
+      const host = hosts.hostOf(reference.domain)
+      return createRepository(
+        { exchange, host, repository: reference.path, transfer, locations, onProgress },
+        reference,
+      )
     },
     close,
     [Symbol.asyncDispose]: close,

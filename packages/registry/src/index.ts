@@ -11,7 +11,11 @@ export {
   type RequestSummary,
   type SpecError,
 } from './errors.ts'
-export type { ReceivedManifest } from './manifest-request.ts'
+export type { ReceivedManifest } from './manifest/request.ts'
+export type { TransferOptions } from './blob/options.ts'
+export type { Credential, CredentialQuery, CredentialSource } from './credentials/credential.ts'
+export type { HostSettings, MirrorSettings } from './hosts/settings.ts'
+export type { BlobLocations, BlobPlace } from './locations/locations.ts'
 export type { ProgressEvent, ProgressListener } from './progress.ts'
 export type { Repository } from './repository.ts'
 export {
@@ -21,4 +25,4 @@ export {
   type TransportOptions,
   type TransportRequest,
   type TransportResponse,
-} from './transport.ts'
+} from './http/transport.ts'

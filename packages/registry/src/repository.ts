@@ -19,8 +19,8 @@ import {
   isDocumentType,
   type Reference,
 } from '@varve/oci-manifest'
-import { blobSource, hasBlob } from './blob-pull.ts'
-import { pushBlob } from './blob-push.ts'
+import { blobSource, hasBlob } from './blob/pull.ts'
+import { pushBlob } from './blob/push.ts'
 import type { Endpoint } from './endpoint.ts'
 import { RegistryError } from './errors.ts'
 import {
@@ -30,8 +30,8 @@ import {
   pushManifest,
   type ReceivedManifest,
   resolveManifest,
-} from './manifest-request.ts'
-import { listTags } from './tag-list.ts'
+} from './manifest/request.ts'
+import { listTags } from './tags/list.ts'
 
 /**
  * A repository of a registry. As a reader and writer it takes any descriptor: those of manifests and indexes go to
@@ -120,10 +120,10 @@ async function readManifest(
   )
 }
 
-function notFound({ registry, repository }: Endpoint, name: string | Digest): never {
+function notFound({ host, repository }: Endpoint, name: string | Digest): never {
   throw new RegistryError(
     'ERR_REGISTRY_NOT_FOUND',
-    `${registry} has no manifest ${JSON.stringify(name)} in ${repository}`,
+    `${host.name} has no manifest ${JSON.stringify(name)} in ${repository}`,
     { status: 404 },
   )
 }

@@ -1,15 +1,15 @@
 /** The small readers of what replies say: challenges, links, locations, hosts, waits. */
 import fc from 'fast-check'
 import t from 'tap'
-import { parseChallenges } from '../src/challenge.ts'
-import { createDeadline } from '../src/deadline.ts'
-import { createHostPolicy } from '../src/hosts.ts'
-import { createLimiter } from '../src/limiter.ts'
-import { parseNextLink } from '../src/link.ts'
-import { appendQuery, resolveLocation } from '../src/location.ts'
-import { redactUrl } from '../src/redact.ts'
+import { parseChallenges } from '../src/auth/challenge.ts'
+import { createDeadline } from '../src/http/deadline.ts'
+import { createHostPolicy } from '../src/hosts/policy.ts'
+import { createLimiter } from '../src/http/limiter.ts'
+import { parseNextLink } from '../src/http/link.ts'
+import { appendQuery, resolveLocation } from '../src/http/location.ts'
+import { redactUrl } from '../src/http/redact.ts'
 import { isRepositoryName } from '../src/repository-name.ts'
-import { backOff, parseRetryAfter, sleep } from '../src/retry.ts'
+import { backOff, parseRetryAfter, sleep } from '../src/http/retry.ts'
 
 const plain = (headers: readonly string[]) =>
   parseChallenges(headers).map(({ scheme, parameters }) => [scheme, Object.fromEntries(parameters)])
@@ -122,9 +122,9 @@ t.test('registries have one origin', async (t) => {
     'localhost.example': 'https://localhost.example',
     'my-localhost': 'https://my-localhost',
   }
-  for (const [domain, origin] of Object.entries(table)) t.equal(hosts.originOf(domain), origin, domain)
+  for (const [domain, origin] of Object.entries(table)) t.equal(hosts.hostOf(domain).origin, origin, domain)
   for (const bad of ['a/b', 'a?b', 'user@host', 'a b', ''])
-    t.throws(() => hosts.originOf(bad), TypeError, bad)
+    t.throws(() => hosts.hostOf(bad).origin, TypeError, bad)
 })
 
 t.test('a registry at home may lead elsewhere at home, and nobody else may', async (t) => {

@@ -5,7 +5,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { isRoot, type Needs, needs } from './peers.ts'
+import { isRoot, type Needs, needs } from '@varve/testing/peers'
 
 /** Its numbers, for starting processes. */
 export interface OrdinaryUser {

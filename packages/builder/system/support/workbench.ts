@@ -8,7 +8,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync, rmSyn
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type CommandOptions, type Outcome, succeed, varve } from './command.ts'
-import { findBusybox } from './peers.ts'
+import { findBusybox } from '@varve/testing/peers'
 
 /** What `varve build --json` prints. */
 export interface Built {

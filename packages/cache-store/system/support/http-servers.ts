@@ -6,14 +6,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import type { Needs } from './peers.ts'
-import { builtServer, needsBuiltServer, type RunningServer, startServer } from './servers.ts'
+import { findProgram, type Needs, needs } from '@varve/testing/peers'
+import { type RunningServer, startServer } from '@varve/testing/servers'
 
 const BAZEL_REMOTE = 'bazel-remote'
 
 /** What a test of bazel-remote needs. */
 export function needsBazelRemote(): Needs {
-  return needsBuiltServer(BAZEL_REMOTE)
+  return needs(BAZEL_REMOTE)
 }
 
 /** Starts bazel-remote, which looks into action entries; `options` go to its command line. */
@@ -23,7 +23,7 @@ export function startBazelRemote(
   options: readonly string[] = ['--max_size=1'],
 ): Promise<RunningServer> {
   return startServer(t, (port) => [
-    builtServer(BAZEL_REMOTE),
+    findProgram(BAZEL_REMOTE) ?? BAZEL_REMOTE,
     `--dir=${directory}`,
     `--http_address=127.0.0.1:${port}`,
     '--grpc_address=none',

@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import type { Test } from 'tap'
-import { type Needs, needs } from './peers.ts'
-import { builtServer, needsBuiltServer, startServer } from './servers.ts'
+import { findProgram, type Needs, needs } from '@varve/testing/peers'
+import { startServer } from '@varve/testing/servers'
 
 const CEPH: string = fileURLToPath(new URL('../../../../scripts/services/ceph-s3.sh', import.meta.url))
 
@@ -41,7 +41,7 @@ export function needsCeph(): Needs {
 
 /** What a test of versitygw needs. */
 export function needsVersitygw(): Needs {
-  return needsBuiltServer(VERSITYGW)
+  return needs(VERSITYGW)
 }
 
 /** Starts a Ceph cluster with its gateway, or finds the one that runs; it ends with the test. Gives the endpoint. */
@@ -66,11 +66,11 @@ export async function startVersitygw(t: Test): Promise<string> {
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const command = (port: number): readonly string[] => {
     const options = ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`]
-    return [builtServer(VERSITYGW), ...options, 'posix', directory]
+    return [findProgram(VERSITYGW) ?? VERSITYGW, ...options, 'posix', directory]
   }
   const { accessKeyId, secretAccessKey } = CREDENTIALS
-  const keys = { ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey }
-  return (await startServer(t, command, keys)).url
+  const env = { ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey }
+  return (await startServer(t, command, { env })).url
 }
 
 /** A bucket of its own. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { RegistryError } from './errors.ts'
-import type { HostPolicy } from './hosts.ts'
+import { RegistryError } from '../errors.ts'
+import type { HostPolicy } from '../hosts/policy.ts'
 import { resolveLocation } from './location.ts'
 import { redactUrl } from './redact.ts'
 import { singleHeader } from './reply-headers.ts'

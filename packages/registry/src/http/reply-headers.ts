@@ -4,7 +4,7 @@
  * @module
  */
 import { type Digest, isDigest } from '@varve/digest'
-import { RegistryError } from './errors.ts'
+import { RegistryError } from '../errors.ts'
 import type { TransportHeaders } from './transport.ts'
 
 /**

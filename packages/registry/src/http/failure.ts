@@ -10,7 +10,7 @@ import {
   type RegistryErrorOptions,
   type RequestSummary,
   type SpecError,
-} from './errors.ts'
+} from '../errors.ts'
 import { singleHeader } from './reply-headers.ts'
 import { parseRetryAfter, retryable } from './retry.ts'
 import type { TransportResponse } from './transport.ts'

@@ -7,11 +7,11 @@
  * @module
  */
 import { type Descriptor, DigestError, type OpenOptions, type ByteSource, verify } from '@varve/digest'
-import { type Endpoint, sendTo } from './endpoint.ts'
-import { RegistryError } from './errors.ts'
-import type { FollowedResponse } from './follow.ts'
-import { contentLength, contentRange } from './reply-headers.ts'
-import { retryable, waitToRetry } from './retry.ts'
+import { type Endpoint, sendTo } from '../endpoint.ts'
+import { RegistryError } from '../errors.ts'
+import type { FollowedResponse } from '../http/follow.ts'
+import { contentLength, contentRange } from '../http/reply-headers.ts'
+import { retryable, waitToRetry } from '../http/retry.ts'
 
 /** Progress that earns a download a clean slate. */
 const PROGRESS = 1024 * 1024

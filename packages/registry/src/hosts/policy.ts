@@ -8,13 +8,14 @@
  * @module
  */
 import { BlockList, isIP } from 'node:net'
-import { RegistryError } from './errors.ts'
-import { redactUrl } from './redact.ts'
+import { RegistryError } from '../errors.ts'
+import type { Host } from './host.ts'
+import { redactUrl } from '../http/redact.ts'
 
 /** What is allowed, for all hosts of a client. */
 export interface HostPolicy {
-  /** The origin of the registry that references call `domain`, such as `https://registry-1.docker.io`. */
-  originOf(domain: string): string
+  /** The registry that references call `domain`. */
+  hostOf(domain: string): Host
   /**
    * Refuses a URL that a registry must not send us to.
    *
@@ -34,12 +35,12 @@ const HUB_ORIGIN = 'https://registry-1.docker.io'
 export function createHostPolicy(insecure: readonly string[] = []): HostPolicy {
   const plain = new Set(insecure.map((entry) => hostOf(entry)))
   return {
-    originOf(domain) {
-      if (HUB_DOMAINS.includes(domain)) return HUB_ORIGIN
+    hostOf(domain) {
+      if (HUB_DOMAINS.includes(domain)) return registryAt('docker.io', HUB_ORIGIN)
       const host = hostOf(domain)
       const { hostname } = new URL(`http://${host}`)
       const scheme = plain.has(host) || isLoopback(hostname) ? 'http' : 'https'
-      return new URL(`${scheme}://${host}`).origin
+      return registryAt(host, new URL(`${scheme}://${host}`).origin)
     },
     assertTarget(target, from, registry) {
       const to = new URL(target)
@@ -57,6 +58,10 @@ export function createHostPolicy(insecure: readonly string[] = []): HostPolicy {
       if (isPrivate(to.hostname) && !trusted) refuse('an address inside a private network')
     },
   }
+}
+
+function registryAt(name: string, origin: string): Host {
+  return { name, origin, pathPrefix: '', namespace: undefined }
 }
 
 /** `host[:port]` in the one spelling that URLs have; `80` is the default of both sides of a comparison. */

@@ -8,36 +8,15 @@
  */
 import { withSignal } from '@varve/digest'
 import { type Challenge, parseChallenges } from './challenge.ts'
-import { RegistryError } from './errors.ts'
-import { connectionFailure, replyFailure } from './failure.ts'
-import { follow } from './follow.ts'
-import type { HostPolicy } from './hosts.ts'
-import { appendQuery } from './location.ts'
-import { redactUrl } from './redact.ts'
-import { readJsonReply } from './reply-body.ts'
-import type { Transport, TransportHeaders } from './transport.ts'
-
-/** What to send as `Authorization`, per registry and scope. Another implementation can bring credentials. */
-export interface Authorizer {
-  /** What is known to work, or nothing yet. */
-  authorization(registry: string, scope: string): string | undefined
-  /**
-   * Answers the challenges of a 401; tells whether to send the request again.
-   *
-   * @throws {RegistryError} `ERR_REGISTRY_REFUSED` if the realm must not be asked.
-   */
-  answer(challenged: Challenged, signal?: AbortSignal): Promise<boolean>
-}
-
-/** A 401 that came from the registry itself. */
-export interface Challenged {
-  readonly registry: string
-  /** What the request needs, such as `repository:library/ubuntu:pull`. */
-  readonly scope: string
-  readonly headers: TransportHeaders
-  /** What was sent and not good enough. */
-  readonly sent: string | undefined
-}
+import { RegistryError } from '../errors.ts'
+import { connectionFailure, replyFailure } from '../http/failure.ts'
+import { follow } from '../http/follow.ts'
+import type { HostPolicy } from '../hosts/policy.ts'
+import { appendQuery } from '../http/location.ts'
+import { redactUrl } from '../http/redact.ts'
+import { readJsonReply } from '../http/reply-body.ts'
+import type { Transport } from '../http/transport.ts'
+import type { Authorizer } from './authorizer.ts'
 
 interface Token {
   readonly authorization: string
@@ -61,8 +40,10 @@ export function createAnonymousAuthorizer(transport: Transport, hosts: HostPolic
   }
 
   return {
-    authorization: known,
-    async answer({ registry, scope, headers, sent }, signal) {
+    authorization: async ({ host, scopes }) => known(host.origin, scopes.join(' ')),
+    async answer({ host, scopes, headers, sent }, signal) {
+      const { origin: registry } = host
+      const scope = scopes.join(' ')
       const key = `${registry} ${scope}`
       // Somebody else may have got a better one while this request was on its way.
       const current = known(registry, scope)

@@ -7,12 +7,12 @@
  * @module
  */
 import { algorithmOf, type ByteSource, type Descriptor, DigestError, verify, withSignal } from '@varve/digest'
-import { hasBlob } from './blob-pull.ts'
-import { type Endpoint, sendTo } from './endpoint.ts'
-import { RegistryError } from './errors.ts'
-import { appendQuery, resolveLocation } from './location.ts'
-import { singleHeader } from './reply-headers.ts'
-import { withRetries } from './retry.ts'
+import { hasBlob } from './pull.ts'
+import { type Endpoint, sendTo } from '../endpoint.ts'
+import { RegistryError } from '../errors.ts'
+import { appendQuery, resolveLocation } from '../http/location.ts'
+import { singleHeader } from '../http/reply-headers.ts'
+import { withRetries } from '../http/retry.ts'
 
 const CANCEL_TIMEOUT_MS = 5000
 
@@ -83,7 +83,7 @@ async function startSession(
     throw new RegistryError('ERR_REGISTRY_RESPONSE', 'The registry began an upload without a location')
   }
   const location = resolveLocation(response.url, header)
-  endpoint.exchange.hosts.assertTarget(location, response.url, endpoint.registry)
+  endpoint.exchange.hosts.assertTarget(location, response.url, endpoint.host.origin)
   return location
 }
 

@@ -6,6 +6,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** Options of a test. */
 export interface Needs {
@@ -13,10 +14,12 @@ export interface Needs {
 }
 
 const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+/** Where `scripts/services/build-go` puts what it builds. */
+const BUILT = fileURLToPath(new URL('../../node_modules/.cache/services', import.meta.url))
 
-/** Where a program is. */
+/** Where a program is, of the system or built by `scripts/services/build-go`. */
 export function findProgram(name: string): string | undefined {
-  return [...(process.env['PATH'] ?? '').split(delimiter), ...SYSTEM_DIRECTORIES]
+  return [BUILT, ...(process.env['PATH'] ?? '').split(delimiter), ...SYSTEM_DIRECTORIES]
     .filter((directory) => directory.startsWith('/'))
     .map((directory) => join(directory, name))
     .find((path) => existsSync(path))

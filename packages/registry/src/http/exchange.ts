@@ -4,11 +4,12 @@
  * @module
  */
 import { type ByteSource, DigestError, withSignal } from '@varve/digest'
-import type { Authorizer } from './token.ts'
+import type { Authorizer } from '../auth/authorizer.ts'
+import type { Host } from '../hosts/host.ts'
 import { createDeadline } from './deadline.ts'
 import { connectionFailure, replyFailure } from './failure.ts'
 import { follow, type FollowedResponse } from './follow.ts'
-import type { HostPolicy } from './hosts.ts'
+import type { HostPolicy } from '../hosts/policy.ts'
 import type { Lane, Limiter } from './limiter.ts'
 import { redactUrl } from './redact.ts'
 import { parseRetryAfter, type RetryPolicy, withRetries } from './retry.ts'
@@ -19,10 +20,10 @@ export interface ExchangeRequest {
   readonly method: string
   /** Absolute. Need not be at the registry: uploads may go elsewhere. */
   readonly url: string
-  /** Origin of the registry. */
-  readonly registry: string
+  readonly host: Host
+  readonly repository: string | undefined
   /** What an access token must allow. */
-  readonly scope: string
+  readonly scopes: readonly string[]
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: ByteSource
   /** Statuses that are an answer. Anything else is an error. */
@@ -107,14 +108,15 @@ class SourceFailure {
 /** Sends a request, and once more if a challenge could be answered. */
 async function authorized(options: ExchangeOptions, request: ExchangeRequest): Promise<FollowedResponse> {
   const { transport, hosts, authorizer, userAgent } = options
-  const { registry, scope, signal } = request
+  const { host, repository, scopes, signal } = request
+  const access = { host, repository, scopes }
   const send = async (authorization: string | undefined): Promise<FollowedResponse> => {
     const body = request.body && watched(request.body)
     try {
       return await follow(transport, hosts, {
         method: request.method,
         url: request.url,
-        registry,
+        registry: host.origin,
         authorization,
         headers: { 'accept-encoding': 'identity', 'user-agent': userAgent, ...request.headers },
         ...(body === undefined ? {} : { body }),
@@ -125,10 +127,10 @@ async function authorized(options: ExchangeOptions, request: ExchangeRequest): P
       throw body?.failure === undefined ? error : new SourceFailure(body.failure)
     }
   }
-  const sent = authorizer.authorization(registry, scope)
+  const sent = await authorizer.authorization(access, signal)
   const response = await send(sent)
   if (response.status !== 401 || !response.isFromRegistry) return response
-  const challenged = { registry, scope, headers: response.headers, sent }
+  const challenged = { ...access, headers: response.headers, sent }
   try {
     if (!(await authorizer.answer(challenged, signal))) return response
   } catch (error) {
@@ -136,7 +138,7 @@ async function authorized(options: ExchangeOptions, request: ExchangeRequest): P
     throw error
   }
   await response.discard()
-  return send(authorizer.authorization(registry, scope))
+  return send(await authorizer.authorization(access, signal))
 }
 
 /** A source that remembers why it failed. */

@@ -20,11 +20,11 @@ import {
   parseDocument,
   parseJson,
 } from '@varve/oci-manifest'
-import { type Endpoint, sendTo } from './endpoint.ts'
-import { RegistryError } from './errors.ts'
-import type { FollowedResponse } from './follow.ts'
-import { readReply } from './reply-body.ts'
-import { contentDigest, contentLength, contentType } from './reply-headers.ts'
+import { type Endpoint, sendTo } from '../endpoint.ts'
+import { RegistryError } from '../errors.ts'
+import type { FollowedResponse } from '../http/follow.ts'
+import { readReply } from '../http/reply-body.ts'
+import { contentDigest, contentLength, contentType } from '../http/reply-headers.ts'
 
 /** A manifest as received. */
 export interface ReceivedManifest {

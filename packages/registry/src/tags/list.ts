@@ -4,12 +4,12 @@
  * @module
  */
 import { isTag } from '@varve/oci-manifest'
-import { type Endpoint, sendTo } from './endpoint.ts'
-import { RegistryError } from './errors.ts'
-import type { FollowedResponse } from './follow.ts'
-import { parseNextLink } from './link.ts'
-import { appendQuery, resolveLocation } from './location.ts'
-import { readJsonReply } from './reply-body.ts'
+import { type Endpoint, sendTo } from '../endpoint.ts'
+import { RegistryError } from '../errors.ts'
+import type { FollowedResponse } from '../http/follow.ts'
+import { parseNextLink } from '../http/link.ts'
+import { appendQuery, resolveLocation } from '../http/location.ts'
+import { readJsonReply } from '../http/reply-body.ts'
 
 /** The most that every registry takes. */
 const PAGE_ENTRIES = 1000
@@ -31,7 +31,7 @@ export async function* listTags(
   endpoint: Endpoint,
   signal?: AbortSignal,
 ): AsyncGenerator<string, void, void> {
-  const first = `${endpoint.registry}/v2/${endpoint.repository}/tags/list?n=${PAGE_ENTRIES}`
+  const first = `${endpoint.host.origin}/v2/${endpoint.host.pathPrefix}${endpoint.repository}/tags/list?n=${PAGE_ENTRIES}`
   const seen = new Set<string>()
   const visited = new Set<string>()
   let url: string | undefined = first
@@ -71,7 +71,7 @@ function nextPage(
   const link = parseNextLink(response.headers.get('link') ?? [])
   if (link !== undefined) {
     const next = resolveLocation(response.url, link)
-    if (new URL(next).origin === endpoint.registry) return next
+    if (new URL(next).origin === endpoint.host.origin) return next
     throw new RegistryError('ERR_REGISTRY_REFUSED', 'The list of tags goes on at another server')
   }
   const last = tags.at(-1)

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { RegistryError } from './errors.ts'
+import { RegistryError } from '../errors.ts'
 
 /** Visible ASCII but for the backslash, which URL parsers take for a slash. */
 const PLAIN = /^[\x21-\x5b\x5d-\x7e]+$/

@@ -4,7 +4,7 @@
  * @module
  */
 import { DigestError, readAll } from '@varve/digest'
-import { RegistryError } from './errors.ts'
+import { RegistryError } from '../errors.ts'
 import { contentLength } from './reply-headers.ts'
 import type { TransportResponse } from './transport.ts'
 
