@@ -85,10 +85,8 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
         throw new TypeError(`Not a repository name: ${JSON.stringify(reference.path)}`)
       }
       const host = hosts.hostOf(reference.domain)
-      return createRepository(
-        { exchange, host, repository: reference.path, transfer, locations, onProgress },
-        reference,
-      )
+      const registry = { exchange, host, repository: reference.path, transfer, locations, onProgress }
+      return createRepository({ registry, mirrors: [] }, reference)
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -22,6 +22,21 @@ export interface Endpoint {
   readonly onProgress: ProgressListener | undefined
 }
 
+/** A mirror, asked before the registry. */
+export interface MirrorEndpoint {
+  readonly endpoint: Endpoint
+  /** Never asked for a tag. */
+  readonly byDigestOnly: boolean
+}
+
+/** Where a repository is. */
+export interface RepositoryPlaces {
+  /** Takes every write, and has the last word in every read. */
+  readonly registry: Endpoint
+  /** In the order they are asked in. */
+  readonly mirrors: readonly MirrorEndpoint[]
+}
+
 /** A request below `/v2/<name>/`, or at a location that the registry gave. */
 export interface EndpointRequest extends Omit<ExchangeRequest, 'host' | 'repository' | 'scopes' | 'url'> {
   /** Such as `tags/list`, or a whole URL. */

@@ -21,7 +21,7 @@ import {
 } from '@varve/oci-manifest'
 import { blobSource, hasBlob } from './blob/pull.ts'
 import { pushBlob } from './blob/push.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Endpoint, RepositoryPlaces } from './endpoint.ts'
 import { RegistryError } from './errors.ts'
 import {
   fetchManifest,
@@ -62,7 +62,8 @@ export interface Repository extends ContentReader, ContentWriter {
 }
 
 /** The repository that an endpoint speaks for. */
-export function createRepository(endpoint: Endpoint, reference: Reference): Repository {
+export function createRepository(places: RepositoryPlaces, reference: Reference): Repository {
+  const endpoint = places.registry
   const named = (tagOrDigest: string | undefined): string =>
     tagOrDigest ?? reference.digest ?? reference.tag ?? 'latest'
 
