@@ -25,6 +25,8 @@ export interface Benchmark {
   readonly node?: readonly [major: number, minor: number]
   /** What the two costs are. */
   readonly unit: 'ms' | 'bytes'
+  /** Measurements of time. Default 5. */
+  readonly pairs?: number
   /** Makes the input; not measured. */
   prepare(inputs: Inputs): Contest | Promise<Contest>
 }

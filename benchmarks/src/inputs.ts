@@ -7,6 +7,7 @@ import { closeSync, mkdirSync, openSync, symlinkSync, utimesSync, writeFileSync,
 import { join } from 'node:path'
 import { runShell, scriptPath } from './process.ts'
 import { createRandom, type Random } from './random.ts'
+import { type RegistryServer, startRegistryServer } from './registry-server.ts'
 import { type S3Server, startS3Server } from './s3-server.ts'
 
 /** Paths of the inputs. */
@@ -35,6 +36,10 @@ export interface Inputs {
   umociImage(): string
   /** A cache store with this many records; the number is that of the first call. */
   cache(records: number): string
+  /** An OCI layout whose image `x` has one layer of 1 GiB, or 200 small ones. */
+  image(what: 'large' | 'layers'): string
+  /** A running registry; {@link close} stops it. */
+  registry(): Promise<RegistryServer>
   /** A running S3 server; {@link close} stops it. */
   s3(): Promise<S3Server>
   close(): Promise<void>
@@ -57,10 +62,27 @@ export function createInputs(directory: string): Inputs {
   const treeArchive = once(() => makeArchive(join(directory, 'tree.tar'), tree()))
   let cache: string | undefined
   let server: Promise<S3Server> | undefined
+  let registry: Promise<RegistryServer> | undefined
+  const largeFile = once(() => makeLargeFile(join(directory, 'large'), LARGE_FILE_MEBIBYTES))
   const halfArchive = once(() => makeArchive(join(directory, 'half-tree.tar'), halfTree()))
+  const makeImage = (name: string, what: () => string): (() => string) =>
+    once(() => {
+      const layout = join(directory, name)
+      runShell('"$NODE" "$1" "$2" "$3"', scriptPath('ours/registry-image'), layout, what())
+      return layout
+    })
+  const images = {
+    large: makeImage('large-image', () => {
+      const path = join(directory, 'large.gz')
+      // Stored, not compressed: a peer would compress a layer that is not, and time is not to go there.
+      runShell('pigz -0 -n -c "$1" >"$2"', largeFile(), path)
+      return path
+    }),
+    layers: makeImage('layers-image', () => '200'),
+  }
   return {
     scratch,
-    largeFile: once(() => makeLargeFile(join(directory, 'large'), LARGE_FILE_MEBIBYTES)),
+    largeFile,
     quarterFile: once(() => makeLargeFile(join(directory, 'quarter'), LARGE_FILE_MEBIBYTES / 4)),
     tree,
     halfTree,
@@ -87,8 +109,13 @@ export function createInputs(directory: string): Inputs {
       }
       return cache
     },
+    image: (what) => images[what](),
+    registry: () => (registry ??= startRegistryServer(join(directory, 'registry'))),
     s3: () => (server ??= startS3Server()),
-    close: async () => (await server)?.stop(),
+    close: async () => {
+      await (await registry)?.stop()
+      ;(await server)?.stop()
+    },
   }
 }
 

@@ -16,14 +16,18 @@ export interface Measurement {
   readonly pairs: ReadonlyArray<readonly [ours: number, theirs: number]>
 }
 
+/** What a row has that does not say. */
 const PAIRS = 5
 
 /** Runs both sides in turn, the first one changing, after one run of each that does not count. */
-export function measure(contest: Contest, unit: Benchmark['unit']): Measurement {
+export function measure(
+  contest: Contest,
+  { unit, pairs = PAIRS }: Pick<Benchmark, 'unit' | 'pairs'>,
+): Measurement {
   if (unit === 'bytes') return summarize([[contest.ours(), contest.theirs()]])
   contest.ours()
   contest.theirs()
-  return summarize(Array.from({ length: PAIRS }, (_, index) => pair(contest, index % 2 === 0)))
+  return summarize(Array.from({ length: pairs }, (_, index) => pair(contest, index % 2 === 0)))
 }
 
 /** The middle of a list of numbers; the mean of the two middle ones if their count is even. */

@@ -24,7 +24,7 @@ export function runShell(command: string, ...values: readonly string[]): string 
   const shell = ['-o', 'pipefail', '-c', command, 'bash', ...values]
   const result = spawnSync('bash', shell, {
     encoding: 'utf8',
-    env: { ...process.env, LC_ALL: 'C', NODE: process.execPath },
+    env: { ...process.env, PATH, LC_ALL: 'C', NODE: process.execPath },
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 64 * 1024 * 1024,
   })
@@ -39,9 +39,17 @@ export function scriptPath(name: string): string {
   return fileURLToPath(new URL(`./${name}.js`, import.meta.url))
 }
 
+/**
+ * The PATH of every command: what `scripts/services/build-go` builds goes first.
+ */
+const PATH = [
+  fileURLToPath(new URL('../../node_modules/.cache/services', import.meta.url)),
+  process.env['PATH'] ?? '',
+].join(delimiter)
+
 /** Whether a program is on the PATH. */
 export function hasProgram(name: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((directory) => {
+  return PATH.split(delimiter).some((directory) => {
     try {
       accessSync(join(directory, name), constants.X_OK)
       return true

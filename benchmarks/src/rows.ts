@@ -4,6 +4,7 @@
  * @module
  */
 import type { Benchmark } from './contest.ts'
+import { REGISTRY_ROWS } from './rows/registry.ts'
 import { applyTar, applyTarStream, applyUmoci } from './rows/apply.ts'
 import {
   cacheCollect,
@@ -60,6 +61,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   s3Upload,
   s3Download,
   s3Rclone,
+  ...REGISTRY_ROWS,
   memoryOfPack,
   memoryOfLayer,
   memoryOfApply,

@@ -14,6 +14,10 @@ export interface Needs {
 }
 
 const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+
+/** For programs that start others. */
+export const SYSTEM_PATH: string = [process.env['PATH'] ?? '', ...SYSTEM_DIRECTORIES].join(delimiter)
+
 /** Where `scripts/services/build-go` puts what it builds. */
 const BUILT = fileURLToPath(new URL('../../node_modules/.cache/services', import.meta.url))
 

@@ -4,14 +4,15 @@
  * @module
  */
 import type { Descriptor, Digest } from '@varve/digest'
+import { assertAnnotations } from './annotation-rules.ts'
 import { ANNOTATION_BASE_DIGEST, ANNOTATION_BASE_NAME, ANNOTATION_CREATED } from './annotations.ts'
 import { type HistoryEntry, type ImageConfig, parseConfig, type RuntimeConfig } from './config.ts'
 import { configInput } from './config-writer.ts'
 import { descriptorInput } from './descriptor.ts'
-import type { Parsed } from './document.ts'
+import { assertMediaType, type Parsed } from './document.ts'
 import { invalid } from './errors.ts'
 import { isTime, type TextMap } from './fields.ts'
-import { assertInStep, dated, repairHistory } from './history.ts'
+import { assertInStep, dated, type HistoryStep, readSteps } from './history.ts'
 import { type ImageIndex, type IndexEntry, parseIndex } from './image-index.ts'
 import { sortedMap, writeJson } from './json-writer.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
@@ -69,6 +70,10 @@ export interface AssembledImage {
 /** What {@link assembleIndex} takes beside the entries. */
 export interface AssembleIndexOptions {
   readonly annotations?: TextMap
+  /** Of an index that is an artifact. */
+  readonly artifactType?: string
+  /** The document this index is about. */
+  readonly subject?: Descriptor
 }
 
 /**
@@ -85,6 +90,8 @@ export function assembleImage(options: AssembleImageOptions): AssembledImage {
   if (!isTime(created)) throw invalid('created', `Not RFC 3339: ${JSON.stringify(created)}`)
   const descriptors = [...baseLayers(base), ...layers.map(({ descriptor }) => descriptor)]
   assertInStep(options.history, layers.length)
+  const annotations = manifestAnnotations(options)
+  assertAnnotations(annotations, 'annotations')
   const config = parseConfig(
     writeJson(
       configInput({
@@ -104,22 +111,31 @@ export function assembleImage(options: AssembleImageOptions): AssembledImage {
     mediaType: MEDIA_TYPE_OCI_MANIFEST,
     config: descriptorInput(config.descriptor),
     layers: descriptors.map(layerInput),
-    annotations: sortedMap(manifestAnnotations(options)),
+    annotations: sortedMap(annotations),
   })
   return { config, manifest: parseManifest(manifest) }
 }
 
-/** Writes an index; the order of entries is the order of preference. */
+/**
+ * Writes an index; the order of entries is the order of preference.
+ *
+ * @throws {OciManifestError} `ERR_OCI_MANIFEST_INVALID` if `artifactType` is not a media type.
+ */
 export function assembleIndex(
   entries: readonly IndexEntry[],
   options: AssembleIndexOptions = {},
 ): Parsed<ImageIndex> {
+  const { annotations, artifactType, subject } = options
+  if (artifactType !== undefined) assertMediaType(artifactType, 'artifactType')
+  assertAnnotations(annotations ?? {}, 'annotations')
   return parseIndex(
     writeJson({
       schemaVersion: 2,
       mediaType: MEDIA_TYPE_OCI_INDEX,
+      artifactType,
       manifests: entries.map(descriptorInput),
-      annotations: options.annotations && sortedMap(options.annotations),
+      subject: subject && descriptorInput(subject),
+      annotations: annotations && sortedMap(annotations),
     }),
   )
 }
@@ -133,13 +149,16 @@ function baseLayers(base: BaseImage | undefined): readonly Descriptor[] {
   return base.layers
 }
 
-function baseHistory(base: BaseImage | undefined, created: string): readonly HistoryEntry[] {
-  if (base === undefined) return []
-  const { history = [], created: baseCreated = created, rootfs } = base.config.value
-  return dated(repairHistory(history, rootfs.diff_ids.length), baseCreated)
+function baseHistory(base: BaseImage | undefined, created: string): readonly HistoryStep[] {
+  return base === undefined ? [] : readSteps(base.config, created)
 }
 
-function layerInput(layer: Descriptor, index: number): ReturnType<typeof descriptorInput> {
+/**
+ * A layer as it is written into a manifest.
+ *
+ * @throws {OciManifestError} `ERR_OCI_MANIFEST_INVALID` if it is of an unknown type or has no bytes.
+ */
+export function layerInput(layer: Descriptor, index: number): ReturnType<typeof descriptorInput> {
   if (!isLayerType(layer.mediaType)) {
     throw invalid(`layers[${index}].mediaType`, `Not a layer: ${JSON.stringify(layer.mediaType)}`)
   }

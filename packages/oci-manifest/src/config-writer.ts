@@ -4,16 +4,12 @@
  * @module
  */
 import type { Digest } from '@varve/digest'
-import {
-  CONFIG_KEYS,
-  type Healthcheck,
-  type HistoryEntry,
-  RUNTIME_KEYS,
-  type RuntimeConfig,
-} from './config.ts'
+import { CONFIG_KEYS, type Healthcheck, HISTORY_KEYS, RUNTIME_KEYS, type RuntimeConfig } from './config.ts'
+import type { HistoryStep } from './history.ts'
 import { type JsonObject, type JsonValue, parseJson } from './json.ts'
 import { compareText, type JsonInput, sortedMap } from './json-writer.ts'
 import { normalizePlatform, type Platform, platformInput } from './platform.ts'
+import { type MemberChanges, rewriteMembers } from './rewrite/members.ts'
 
 /** Everything a config says. */
 export interface ConfigParts {
@@ -22,13 +18,13 @@ export interface ConfigParts {
   readonly author: string | undefined
   readonly runtime: RuntimeConfig | undefined
   readonly diffIDs: readonly Digest[]
-  readonly history: readonly HistoryEntry[]
+  readonly history: readonly HistoryStep[]
   /** The base's config, whose unknown fields are kept. */
   readonly base: Uint8Array | undefined
 }
 
-/** Docker's record of how an image itself was made: not true of an image built on it. */
-const OF_THE_BASE_ONLY: ReadonlySet<string> = new Set([
+/** Docker's record of how an image itself was made: not true of an image built on it, or of one that was changed. */
+export const OF_THE_BASE_ONLY: ReadonlySet<string> = new Set([
   'Size',
   'checksum',
   'container',
@@ -40,7 +36,8 @@ const OF_THE_BASE_ONLY: ReadonlySet<string> = new Set([
   'parent_id',
   'throwaway',
 ])
-const OF_THE_BASE_RUNTIME_ONLY: ReadonlySet<string> = new Set(['Image'])
+/** Likewise, in its runtime section. */
+export const OF_THE_BASE_RUNTIME_ONLY: ReadonlySet<string> = new Set(['Image'])
 
 type Member = readonly [key: string, value: JsonInput | undefined]
 
@@ -60,7 +57,8 @@ export function configInput(parts: ConfigParts): JsonInput {
   ])
 }
 
-function runtimeMembers(runtime: RuntimeConfig): readonly Member[] {
+/** Every known member of a runtime section, in order; `undefined` for those that it does not have. */
+export function runtimeMembers(runtime: RuntimeConfig): readonly Member[] {
   return RUNTIME_KEYS.map((key): Member => {
     if (key === 'ExposedPorts' || key === 'Volumes') return [key, runtime[key] && emptyMembers(runtime[key])]
     if (key === 'Labels') return [key, runtime.Labels && sortedMap(runtime.Labels)]
@@ -78,8 +76,17 @@ function healthcheckInput(healthcheck: Healthcheck): JsonInput {
   return { Test, Interval, Timeout, StartPeriod, StartInterval, Retries }
 }
 
-function historyInput({ created, created_by, author, comment, empty_layer }: HistoryEntry): JsonInput {
-  return { created, created_by, author, comment, empty_layer: empty_layer === true ? true : undefined }
+/** An entry as it is written; one that was read keeps what is not known here. */
+export function historyInput(step: HistoryStep): JsonInput {
+  const { created, created_by, author, comment, empty_layer, source } = step
+  const known: MemberChanges = {
+    created,
+    created_by,
+    author,
+    comment,
+    empty_layer: empty_layer === true ? true : undefined,
+  }
+  return source === undefined ? known : rewriteMembers(source, known, HISTORY_KEYS)
 }
 
 function unknownMembers(

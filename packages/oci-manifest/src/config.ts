@@ -36,6 +36,7 @@ import {
 } from './fields.ts'
 import { type JsonValue, parseJson } from './json.ts'
 import { isConfigType, MEDIA_TYPE_OCI_CONFIG } from './media-types.ts'
+import type { Platform } from './platform.ts'
 
 /** The document. Its digest is the image ID. */
 export interface ImageConfig {
@@ -134,7 +135,8 @@ export const RUNTIME_KEYS: readonly (keyof RuntimeConfig)[] = [
 ]
 
 const ROOTFS_KEYS: readonly string[] = ['type', 'diff_ids']
-const HISTORY_KEYS: readonly string[] = ['created', 'created_by', 'author', 'comment', 'empty_layer']
+/** Keys of a history entry, likewise. */
+export const HISTORY_KEYS: readonly string[] = ['created', 'created_by', 'author', 'comment', 'empty_layer']
 const HEALTHCHECK_KEYS: readonly string[] = [
   'Test',
   'Interval',
@@ -174,6 +176,18 @@ export function parseConfig(bytes: Uint8Array, options: ParseOptions = {}): Pars
     history: optionalHistory(fields, limit),
   })
   return { bytes, descriptor: describeDocument(bytes, mediaType, options.descriptor), value }
+}
+
+/** The platform that a config states, as it is written. */
+export function platformOf({ os, architecture, variant, ...rest }: ImageConfig): Platform {
+  const { 'os.version': version, 'os.features': features } = rest
+  return {
+    os,
+    architecture,
+    ...(variant === undefined ? {} : { variant }),
+    ...(version === undefined ? {} : { 'os.version': version }),
+    ...(features === undefined ? {} : { 'os.features': features }),
+  }
 }
 
 function optionalRuntime(parent: Fields): RuntimeConfig | undefined {

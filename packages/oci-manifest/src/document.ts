@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { algorithmOf, assertExpected, type Descriptor, digestOf, type OciAlgorithm } from '@varve/digest'
+import {
+  algorithmOf,
+  assertExpected,
+  type Descriptor,
+  describe,
+  digestOf,
+  type OciAlgorithm,
+} from '@varve/digest'
 import { invalid, OciManifestError, quoted } from './errors.ts'
 import { type Fields, objectFields, optionalInteger, optionalString } from './fields.ts'
 import { type JsonLimits, type JsonObject, parseJson } from './json.ts'
@@ -11,6 +18,7 @@ import {
   isDocumentType,
   isIndexType,
   isManifestType,
+  isMediaTypeName,
   isSchema1Type,
   MEDIA_TYPE_DOCKER_LIST,
   MEDIA_TYPE_DOCKER_MANIFEST,
@@ -97,6 +105,15 @@ export function openDocument(bytes: Uint8Array, kind: DocumentKind, options: Par
   return { fields, descriptor: describeDocument(bytes, mediaType, options.descriptor), mediaType: stated }
 }
 
+/**
+ * Checks a type that is to be written: RFC 6838, as image-spec asks of every `artifactType`.
+ *
+ * @throws {OciManifestError} `ERR_OCI_MANIFEST_INVALID`
+ */
+export function assertMediaType(text: string, at: string): void {
+  if (!isMediaTypeName(text)) throw invalid(at, `Not a media type: ${quoted(text)}`)
+}
+
 /** The given descriptor, after a check, or one made from the bytes. */
 export function describeDocument(
   bytes: Uint8Array,
@@ -107,6 +124,11 @@ export function describeDocument(
   const algorithm = algorithmOf(given.digest) as OciAlgorithm
   assertExpected({ digest: digestOf(bytes, algorithm), size: bytes.byteLength }, given)
   return given
+}
+
+/** Describes what a document became, with a digest of the same algorithm. */
+export function describeLike(before: Descriptor, mediaType: string, bytes: Uint8Array): Descriptor {
+  return describe(mediaType, bytes, algorithmOf(before.digest) as OciAlgorithm)
 }
 
 /** @throws {OciManifestError} `ERR_OCI_MANIFEST_INVALID` if a key belongs to another kind of document. */

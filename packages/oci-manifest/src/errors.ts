@@ -17,6 +17,8 @@ export type OciManifestErrorCode =
   | 'ERR_OCI_MANIFEST_REFERENCE'
   /** Not a platform, or an image has nothing for it; `available` lists what it has. */
   | 'ERR_OCI_MANIFEST_PLATFORM'
+  /** An image is not built on the base it should be moved from, or its new base is for another platform. */
+  | 'ERR_OCI_MANIFEST_BASE'
   /** A tag or a blob is not there. */
   | 'ERR_OCI_MANIFEST_NOT_FOUND'
   /** A directory is not an image layout, or not one that is safe to use. */

@@ -5,7 +5,7 @@
  */
 import { type Descriptor, withSignal } from '@varve/digest'
 import { ANNOTATION_REFERENCE_TYPE } from './annotations.ts'
-import { type ImageConfig, parseConfig } from './config.ts'
+import { type ImageConfig, parseConfig, platformOf } from './config.ts'
 import type { ContentOptions, ContentReader } from './content.ts'
 import type { Parsed } from './document.ts'
 import { invalid, OciManifestError, quoted } from './errors.ts'
@@ -146,17 +146,6 @@ async function readConfig(
       at: 'config.mediaType',
     },
   )
-}
-
-function platformOf({ os, architecture, variant, ...rest }: ImageConfig): Platform {
-  const { 'os.version': version, 'os.features': features } = rest
-  return {
-    os,
-    architecture,
-    ...(variant === undefined ? {} : { variant }),
-    ...(version === undefined ? {} : { 'os.version': version }),
-    ...(features === undefined ? {} : { 'os.features': features }),
-  }
 }
 
 /** An index may say anything about its platforms; a terminal should not obey it. */

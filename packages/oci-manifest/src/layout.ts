@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { ByteSource, Descriptor } from '@varve/digest'
+import type { ByteSource, Descriptor, Digest } from '@varve/digest'
 import { mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContentOptions, ContentReader, ContentWriter } from './content.ts'
@@ -15,11 +15,18 @@ import { OciManifestError } from './errors.ts'
 import { notFound } from './graph.ts'
 import type { ImageIndex, IndexEntry } from './image-index.ts'
 import { assertVersion, MAX_VERSION_BYTES, versionFile } from './layout-version.ts'
-import { hasBlob, makeDirectory, readBlob, writeBlob } from './layout/blobs.ts'
+import { makeDirectory, readBlob, relyOnBlob, writeBlob } from './layout/blobs.ts'
 import { isDirectory, readSmallFile, replaceFile, system } from './layout/files.ts'
 import { readIndexFile, updateIndexFile } from './layout/index-file.ts'
-import { assertRefName, findRoot, refNameOf, refNamesOf } from './roots.ts'
+import { relyOnContent } from './layout/reachable.ts'
+import { findReferrers } from './layout/referrers.ts'
+import { createStoredDocuments } from './layout/stored-documents.ts'
+import { compareText } from './json-writer.ts'
+import { assertRefName, findRoot, refNameOf, type ResolveOptions } from './roots.ts'
 import { withoutName, withRoot } from './roots-writer.ts'
+
+export { type CollectOptions, type Collection, collectLayout } from './layout/collect.ts'
+export type { ResolveOptions } from './roots.ts'
 
 /** How to open a layout. */
 export interface OpenLayoutOptions {
@@ -31,18 +38,25 @@ export interface OpenLayoutOptions {
   readonly lockStaleMs?: number
 }
 
-/** A directory of blobs, and the roots among them. Holds nothing open. */
+/**
+ * A directory of blobs, and the roots among them. Holds nothing open.
+ *
+ * A large blob whose `write` was interrupted, by an error of its source, an abort or the end of the process, is gone on
+ * with by the next `write` of the same blob, in whatever process: the source is then opened at an offset.
+ */
 export interface ImageLayout extends ContentReader, ContentWriter {
   /** Absolute, without links. */
   readonly directory: string
   /** `index.json` as it is now. */
   index(): Promise<Parsed<ImageIndex>>
   /**
-   * The root of a name or a digest, or the only one.
+   * The root of a name or a digest, or the only one. `alpine:3.20` also finds what is called
+   * `docker.io/library/alpine:3.20`, in either of the annotations that tools write.
    *
-   * @throws {OciManifestError} `ERR_OCI_MANIFEST_NOT_FOUND`, or `_REFERENCE` if several fit; both with `available`.
+   * @throws {OciManifestError} `ERR_OCI_MANIFEST_NOT_FOUND`, or `_REFERENCE` if several fit, both with `available`;
+   *   `_PLATFORM` if several fit and none of them the platform.
    */
-  resolve(nameOrDigest?: string): Promise<IndexEntry>
+  resolve(nameOrDigest?: string, options?: ResolveOptions): Promise<IndexEntry>
   /**
    * Makes content that is here a root, under a name that then means only this; or, without one, under its digest.
    *
@@ -54,6 +68,16 @@ export interface ImageLayout extends ContentReader, ContentWriter {
   untag(name: string, options?: ContentOptions): Promise<boolean>
   /** Every root with a name, sorted by it. */
   tags(): Promise<ReadonlyMap<string, IndexEntry>>
+  /**
+   * What says that it is about `subject`: manifests and indexes among the blobs, and what is listed under its referrers
+   * tag; by digest, with artifact type and annotations. Reads every document of the layout once.
+   */
+  referrers(subject: Digest, options?: ReferrersOptions): Promise<readonly Descriptor[]>
+}
+
+/** Which referrers. */
+export interface ReferrersOptions extends ContentOptions {
+  readonly artifactType?: string
 }
 
 /**
@@ -82,6 +106,7 @@ export async function openLayout(directory: string, options: OpenLayoutOptions =
     return found
   }
   await index()
+  const documents = createStoredDocuments(root)
   return {
     directory: root,
     index,
@@ -92,12 +117,12 @@ export async function openLayout(directory: string, options: OpenLayoutOptions =
       signal?.throwIfAborted()
       return readBlob(root, descriptor)
     },
-    has: (descriptor) => hasBlob(root, descriptor),
+    has: (descriptor) => relyOnBlob(root, descriptor),
     write: (descriptor, source, each = {}) => writeBlob(root, descriptor, source, each),
-    resolve: async (nameOrDigest) => findRoot((await index()).value, nameOrDigest),
+    resolve: async (nameOrDigest, each = {}) => findRoot((await index()).value, nameOrDigest, each),
     tag: async (name, entry, each = {}) => {
       if (name !== undefined) assertRefName(name)
-      if (!(await hasBlob(root, entry))) throw notFound(entry)
+      if (!(await relyOnContent(documents, entry, each.signal))) throw notFound(entry)
       await updateIndexFile(root, (entries) => withRoot(entries, name, entry), { ...lock, ...each })
     },
     untag: async (name, each = {}) => {
@@ -114,10 +139,16 @@ export async function openLayout(directory: string, options: OpenLayoutOptions =
       return found
     },
     tags: async () => {
-      const { value } = await index()
-      const named = (name: string): IndexEntry | undefined =>
-        value.manifests.find((entry) => refNameOf(entry) === name)
-      return new Map(refNamesOf(value).map((name) => [name, named(name) as IndexEntry]))
+      const named = new Map<string, IndexEntry>()
+      for (const entry of (await index()).value.manifests) {
+        const name = refNameOf(entry)
+        if (name !== undefined && !named.has(name)) named.set(name, entry)
+      }
+      return new Map([...named].toSorted(([a], [b]) => compareText(a, b)))
+    },
+    referrers: async (subject, { artifactType, signal } = {}) => {
+      const found = await findReferrers(documents, (await index()).value, subject, signal)
+      return artifactType === undefined ? found : found.filter((each) => each.artifactType === artifactType)
     },
   }
 }

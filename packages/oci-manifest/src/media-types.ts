@@ -35,6 +35,9 @@ export const MEDIA_TYPE_DOCKER_SCHEMA1 = 'application/vnd.docker.distribution.ma
 /** Recognised so that it can be refused by name. */
 export const MEDIA_TYPE_DOCKER_SCHEMA1_SIGNED = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 
+/** An in-toto statement: a layer of an attestation. */
+export const MEDIA_TYPE_IN_TOTO = 'application/vnd.in-toto+json'
+
 /** Every type of document to ask a registry for, in order of preference. */
 export const DOCUMENT_MEDIA_TYPES: readonly string[] = [
   MEDIA_TYPE_OCI_INDEX,
@@ -66,6 +69,25 @@ const LAYER_TYPES: ReadonlyMap<string, LayerType> = new Map<string, LayerType>([
   ...family(MEDIA_TYPE_DOCKER_LAYER, MEDIA_TYPE_OCI_LAYER, '.'),
   ...family(MEDIA_TYPE_DOCKER_LAYER_FOREIGN, MEDIA_TYPE_OCI_LAYER_NONDISTRIBUTABLE, '.'),
 ])
+
+/** Docker's names by OCI's. Docker has none for a foreign layer compressed with zstd. */
+const DOCKER_LAYER_TYPES: ReadonlyMap<string, string> = new Map(
+  [
+    MEDIA_TYPE_DOCKER_LAYER,
+    MEDIA_TYPE_DOCKER_LAYER_GZIP,
+    MEDIA_TYPE_DOCKER_LAYER_ZSTD,
+    MEDIA_TYPE_DOCKER_LAYER_FOREIGN,
+    MEDIA_TYPE_DOCKER_LAYER_FOREIGN_GZIP,
+  ].map((docker) => [ociLayerType(docker), docker]),
+)
+
+// RFC 6838 §4.2, "Naming Requirements".
+const MEDIA_TYPE_NAME = /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/
+
+/** Whether this is a type and a subtype as RFC 6838 §4.2 has them, without parameters. */
+export function isMediaTypeName(text: string): boolean {
+  return MEDIA_TYPE_NAME.test(text)
+}
 
 /** Whether a document of this type lists manifests. */
 export function isIndexType(mediaType: string): boolean {
@@ -110,6 +132,11 @@ export function compressionOf(mediaType: string): LayerCompression | undefined {
 /** The OCI name for the same bytes; a type that is not Docker's comes back as it is. */
 export function ociLayerType(mediaType: string): string {
   return LAYER_TYPES.get(mediaType)?.oci ?? mediaType
+}
+
+/** Docker's name for the same bytes; `undefined` if Docker has none. A type of Docker's comes back as it is. */
+export function dockerLayerType(mediaType: string): string | undefined {
+  return DOCKER_LAYER_TYPES.get(ociLayerType(mediaType))
 }
 
 function family(plain: string, oci: string, separator: string): [string, LayerType][] {

@@ -76,7 +76,7 @@ function runnable({ architecture, variant = '' }: Platform, options: MatchOption
 
 function olderVariants(architecture: string, variant: string): readonly string[] {
   if (architecture === 'arm64') return olderArm64(variant)
-  const level = Number(/^v(\d{1,2})$/.exec(variant)?.[1] ?? 0)
+  const level = Number(/^v?(\d{1,2})$/.exec(variant)?.[1] ?? 0)
   if (architecture === 'amd64') return descending(level - 1, 1, (each) => (each === 1 ? '' : `v${each}`))
   if (architecture === 'arm') return descending(level - 1, 5, (each) => `v${each}`)
   return []
@@ -114,24 +114,29 @@ function rankBuild(have: string | undefined, want: string | undefined): number |
   return image.build >= oldestBuild(host.build) && image.build <= host.build ? -image.build : undefined
 }
 
-/** A host before the first release runs only its own build; a later one also what the release before it runs. */
+/** A host before the first release runs only its own build; later ones run what the release before theirs does. */
 function oldestBuild(host: number): number {
   const [first = 0] = WINDOWS_RELEASES
   if (host < first) return host
-  return WINDOWS_RELEASES.findLast((release) => release < host) ?? first
+  const own = WINDOWS_RELEASES.findLastIndex((release) => release <= host)
+  return WINDOWS_RELEASES[own - 1] ?? first
 }
 
 function windowsVersion(
   text: string | undefined,
 ): { readonly release: string; readonly build: number } | undefined {
-  const [, release, build] = /^(\d{1,3}\.\d{1,3})\.(\d{1,5})(?:\.|$)/.exec(text ?? '') ?? []
-  return release === undefined ? undefined : { release, build: Number(build) }
+  const [, major, minor, build] = /^(\d{1,3})\.(\d{1,3})\.(\d{1,5})(?:\.|$)/.exec(text ?? '') ?? []
+  // Wider than the fields that Windows has for them, they are no version.
+  if (Number(major) > 0xff || Number(minor) > 0xff || Number(build) > 0xffff) return undefined
+  return build === undefined ? undefined : { release: `${major}.${minor}`, build: Number(build) }
 }
 
 /** More matching features first; one that is not offered rules the image out. */
 function rankFeatures(have: Platform, want: Platform): number | undefined {
-  // `win32k` only tells Nano Server from the others; every host has it.
-  const needed = (have['os.features'] ?? []).filter((feature) => feature !== 'win32k')
+  // `win32k` only tells Nano Server from the others; every host of Windows has it.
+  const needed = (have['os.features'] ?? []).filter(
+    (feature) => have.os !== 'windows' || feature !== 'win32k',
+  )
   const offered = new Set(want['os.features'])
   return needed.every((feature) => offered.has(feature)) ? -needed.length : undefined
 }

@@ -26,9 +26,9 @@ const KEYS: readonly string[] = ['architecture', 'os', 'os.version', 'os.feature
 const PART = /^[A-Za-z0-9_.-]+$/
 const OS_PART = /^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$/
 
-/** GOOS and GOARCH values, as of Go 1.25 (`internal/syslist`). */
+/** What containerd takes for an operating system or an architecture where there is one part only. */
 const KNOWN_OS: ReadonlySet<string> = new Set(
-  'aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows zos'.split(
+  'aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos'.split(
     ' ',
   ),
 )

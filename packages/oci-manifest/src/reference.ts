@@ -2,7 +2,8 @@
  * Image references: `[domain/]path[:tag][@digest]`.
  *
  * The grammar and the normal form are those of distribution/reference, so that a name means the same image as in
- * Docker.
+ * Docker; but a name whose first part looks like a host and is none (`a.b_c/d`) is an error, not a name without a host,
+ * and digests of SHA-384 cannot be verified here.
  *
  * @module
  */

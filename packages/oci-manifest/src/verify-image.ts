@@ -4,7 +4,7 @@
  * @module
  */
 import {
-  algorithmOf,
+  assertExpected,
   type Descriptor,
   type Digest,
   DigestError,
@@ -15,18 +15,20 @@ import {
 } from '@varve/digest'
 import { type ImageConfig, parseConfig } from './config.ts'
 import type { ContentOptions, ContentReader } from './content.ts'
-import { OciManifestError, type OciManifestErrorCode } from './errors.ts'
+import { inlineContent } from './descriptor.ts'
+import { OciManifestError, type OciManifestErrorCode, quoted } from './errors.ts'
 import { assertNesting, childrenOf, notFound, readBytes, readDocument, visit, type Visited } from './graph.ts'
 import { assertInStep } from './history.ts'
+import type { Document } from './image-index.ts'
 import type { Manifest } from './manifest.ts'
 import {
-  compressionOf,
   isConfigType,
   isDocumentType,
+  isMediaTypeName,
   isNondistributableType,
-  type LayerCompression,
   MEDIA_TYPE_OCI_EMPTY,
 } from './media-types.ts'
+import { canDecompress, type DecompressOptions, readDiffID } from './verify/diff-id.ts'
 
 /** One thing that is wrong. */
 export interface Finding {
@@ -34,31 +36,32 @@ export interface Finding {
   readonly message: string
   /** What it is wrong with. */
   readonly descriptor: Descriptor
+  /** Where in that document, as in `at` of an error. */
+  readonly at?: string
 }
 
 /** How to check. */
-export interface VerifyImageOptions extends ContentOptions {
-  /**
-   * Undoes what `gzip` cannot: called for layers compressed with zstd. Without it their bytes are checked, and their
-   * diffIDs are not.
-   */
-  readonly decompress?: (
-    compression: LayerCompression,
-    source: AsyncIterable<Uint8Array>,
-  ) => AsyncIterable<Uint8Array>
-}
+export interface VerifyImageOptions extends ContentOptions, DecompressOptions {}
 
 /** A check in progress. */
 interface Check {
   readonly reader: ContentReader
   readonly options: VerifyImageOptions
-  readonly visited: Visited
+  /** What each digest was referred to as. */
+  readonly kinds: Visited
+  /** Digests with the size they were referred to by, each of which is checked once. */
+  readonly checked: Set<string>
+  /** Of bytes that are right. */
+  readonly sizes: Map<Digest, number>
+  /** By digest and compression. */
+  readonly diffIDs: Map<string, Digest>
   readonly findings: Finding[]
 }
 
 /**
  * Reads again everything below `descriptor`, and reports whatever is missing, changed or contradictory: digests, sizes,
- * diffIDs, document structure, history out of step with the layers.
+ * diffIDs, inline data, document structure, media types, one digest under two types, history out of step with the
+ * layers. Memory does not grow with the size of a layer.
  *
  * An empty result means the image is whole. Errors of the reader itself, and an abort, are thrown.
  */
@@ -67,7 +70,15 @@ export async function verifyImage(
   descriptor: Descriptor,
   options: VerifyImageOptions = {},
 ): Promise<readonly Finding[]> {
-  const check: Check = { reader, options, visited: new Map(), findings: [] }
+  const check: Check = {
+    reader,
+    options,
+    kinds: new Map(),
+    checked: new Set(),
+    sizes: new Map(),
+    diffIDs: new Map(),
+    findings: [],
+  }
   await checkContent(check, descriptor, 0)
   return check.findings
 }
@@ -78,14 +89,21 @@ async function checkContent(
   depth: number,
   diffID?: Digest,
 ): Promise<void> {
+  await reporting(check, descriptor, () => void visit(check.kinds, descriptor))
+  await reporting(check, descriptor, () => void inlineContent(descriptor))
+  if (!isMediaTypeName(descriptor.mediaType)) {
+    report(check, descriptor, `Not a media type: ${quoted(descriptor.mediaType)}`, 'mediaType')
+  }
   await reporting(check, descriptor, async () => {
-    if (!visit(check.visited, descriptor)) return
     if (!isDocumentType(descriptor.mediaType)) {
       await checkBlob(check, descriptor, diffID)
       return
     }
+    if (!isFirst(check, descriptor)) return
     assertNesting(depth)
     const found = await readDocument(check.reader, descriptor, check.options)
+    check.sizes.set(descriptor.digest, descriptor.size)
+    checkTypes(check, descriptor, found)
     const diffIDs =
       found.kind === 'manifest' ? await checkManifest(check, descriptor, found.document.value) : []
     // The config is the first child of a manifest, its layers follow.
@@ -93,6 +111,32 @@ async function checkContent(
       await checkContent(check, child, depth + 1, diffIDs[index - 1])
     }
   })
+}
+
+/**
+ * Whether these bytes are still to be read.
+ *
+ * @throws {DigestError} `ERR_DIGEST_SIZE` if they are, and had another size.
+ */
+function isFirst({ checked, sizes }: Check, descriptor: Descriptor): boolean {
+  const { digest, size } = descriptor
+  const key = `${digest} ${size}`
+  if (checked.has(key)) return false
+  checked.add(key)
+  const known = sizes.get(digest)
+  if (known !== undefined) assertExpected({ digest, size: known }, descriptor)
+  return true
+}
+
+/** What a document says about itself. Its subject may be missing, but not be something else. */
+function checkTypes(check: Check, descriptor: Descriptor, { document }: Document): void {
+  const { artifactType, subject } = document.value
+  if (artifactType !== undefined && !isMediaTypeName(artifactType)) {
+    report(check, descriptor, `Not a media type: ${quoted(artifactType)}`, 'artifactType')
+  }
+  if (subject === undefined) return
+  visit(check.kinds, subject)
+  inlineContent(subject)
 }
 
 /** What a manifest and its config say of each other; gives the diffIDs of the layers, where there are any. */
@@ -103,19 +147,19 @@ async function checkManifest(
 ): Promise<readonly Digest[]> {
   const { config, layers } = manifest
   if (config.mediaType === MEDIA_TYPE_OCI_EMPTY && manifest.artifactType === undefined) {
-    report(check, descriptor, 'An empty config, and no artifactType')
+    report(check, descriptor, 'An empty config, and no artifactType', 'artifactType')
   }
   if (!isConfigType(config.mediaType)) return []
   const parsed = await readConfig(check, config)
   if (parsed === undefined) return []
   const diffIDs = parsed.rootfs.diff_ids
-  if (diffIDs.length !== layers.length) {
-    report(check, config, `${diffIDs.length} diffIDs for ${layers.length} layers`)
-    return []
-  }
   if (parsed.history !== undefined) {
     const { history } = parsed
-    await reporting(check, config, async () => assertInStep(history, layers.length))
+    await reporting(check, config, () => assertInStep(history, layers.length))
+  }
+  if (diffIDs.length !== layers.length) {
+    report(check, config, `${diffIDs.length} diffIDs for ${layers.length} layers`, 'rootfs.diff_ids')
+    return []
   }
   return diffIDs
 }
@@ -130,59 +174,62 @@ async function readConfig(check: Check, descriptor: Descriptor): Promise<ImageCo
     throw error
   }
   let config: ImageConfig | undefined
-  await reporting(check, descriptor, async () => {
+  await reporting(check, descriptor, () => {
     config = parseConfig(bytes, { descriptor }).value
   })
   return config
 }
 
 async function checkBlob(check: Check, descriptor: Descriptor, diffID: Digest | undefined): Promise<void> {
+  const { digest, mediaType, size } = descriptor
   const { signal } = check.options
-  const source = await check.reader.read(descriptor, withSignal(signal))
-  if (source === undefined) {
-    if (isNondistributableType(descriptor.mediaType)) return
-    throw notFound(descriptor)
+  const wanted = diffID !== undefined && canDecompress(mediaType, check.options) ? diffID : undefined
+  const key = `${digest} ${mediaType}`
+  if (
+    isFirst(check, descriptor) ||
+    (wanted !== undefined && !check.diffIDs.has(key) && check.sizes.has(digest))
+  ) {
+    const source = await check.reader.read(descriptor, withSignal(signal))
+    if (source === undefined) {
+      if (isNondistributableType(mediaType)) return
+      throw notFound(descriptor)
+    }
+    const open = (): AsyncIterable<Uint8Array> => verify(source.open(withSignal(signal)), descriptor)
+    if (wanted === undefined) await digestStream(open())
+    else check.diffIDs.set(key, await readDiffID(descriptor, open, wanted, check.options))
+    check.sizes.set(digest, size)
   }
-  const bytes = (): AsyncIterable<Uint8Array> => verify(source.open(withSignal(signal)), descriptor)
-  const plain = diffID === undefined ? undefined : uncompressed(descriptor, bytes, check.options)
-  if (plain === undefined || diffID === undefined) {
-    await digestStream(bytes())
-    return
-  }
-  let actual: Digest
-  try {
-    actual = (await digestStream(plain, algorithmOf(diffID))).digest
-  } catch (error) {
-    if (isFinding(error) || signal?.aborted === true) throw error
-    // Wrong bytes break the decompressor before their digest is known; read once more to tell the two apart.
-    await digestStream(bytes())
-    throw new OciManifestError('ERR_OCI_MANIFEST_INVALID', 'The layer does not decompress', { cause: error })
-  }
-  if (actual !== diffID) report(check, descriptor, `Its diffID is ${actual}, the config says ${diffID}`)
+  const actual = check.diffIDs.get(key)
+  if (wanted === undefined || actual === undefined || actual === wanted) return
+  report(check, descriptor, `Its diffID is ${actual}, the config says ${wanted}`)
 }
 
-function uncompressed(
-  { mediaType }: Descriptor,
-  bytes: () => AsyncIterable<Uint8Array>,
-  { decompress }: VerifyImageOptions,
-): AsyncIterable<Uint8Array> | undefined {
-  const compression = compressionOf(mediaType)
-  if (compression === 'none') return bytes()
-  if (compression === 'gzip') return ReadableStream.from(bytes()).pipeThrough(new DecompressionStream('gzip'))
-  return compression === undefined ? undefined : decompress?.(compression, bytes())
-}
-
-async function reporting(check: Check, descriptor: Descriptor, work: () => Promise<void>): Promise<void> {
+async function reporting(
+  check: Check,
+  descriptor: Descriptor,
+  work: () => void | Promise<void>,
+): Promise<void> {
   try {
     await work()
   } catch (error) {
     if (!isFinding(error)) throw error
-    check.findings.push({ code: error.code, message: error.message, descriptor })
+    const at = error instanceof OciManifestError ? error.at : undefined
+    check.findings.push({
+      code: error.code,
+      message: error.message,
+      descriptor,
+      ...(at === undefined ? {} : { at }),
+    })
   }
 }
 
-function report(check: Check, descriptor: Descriptor, message: string): void {
-  check.findings.push({ code: 'ERR_OCI_MANIFEST_INVALID', message, descriptor })
+function report(check: Check, descriptor: Descriptor, message: string, at?: string): void {
+  check.findings.push({
+    code: 'ERR_OCI_MANIFEST_INVALID',
+    message,
+    descriptor,
+    ...(at === undefined ? {} : { at }),
+  })
 }
 
 function isFinding(error: unknown): error is OciManifestError | DigestError {

@@ -44,7 +44,7 @@ const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 const historyOf = (options: AssembleImageOptions): readonly HistoryEntry[] =>
   assembleImage(options).config.value.history ?? []
 
-t.test('the same input gives the same bytes: golden', async (t) => {
+t.test('M5 the same input gives the same bytes: golden', async (t) => {
   const { config, manifest } = assembleImage(OPTIONS)
   t.equal(
     text(config.bytes),

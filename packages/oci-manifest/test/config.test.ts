@@ -89,7 +89,7 @@ t.test('an image without layers may leave out diff_ids', async (t) => {
   }
 })
 
-t.test('configs that are wrong are refused', async (t) => {
+t.test('S7 S10 S12 S14 configs that are wrong are refused', async (t) => {
   const rejected: readonly (readonly [why: string, object: object, at: string])[] = [
     ['no architecture', { ...MINIMAL, architecture: undefined }, 'architecture'],
     ['no os', { ...MINIMAL, os: null }, 'os'],
@@ -163,7 +163,7 @@ t.test('configs that are wrong are refused', async (t) => {
   )
 })
 
-t.test('labels, ports and volumes have free keys', async (t) => {
+t.test('S12 S13 labels, ports and volumes have free keys', async (t) => {
   const config = {
     Labels: { a: '1', A: '2', env: 'x' },
     ExposedPorts: { '80': {}, '80/TCP': {} },

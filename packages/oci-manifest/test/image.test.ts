@@ -1,5 +1,5 @@
 /** Reading, copying and verifying images. */
-import { bytesSource, type Descriptor, describe, digestOf } from '@varve/digest'
+import { bytesSource, type Descriptor, digestOf } from '@varve/digest'
 import t from 'tap'
 import {
   ANNOTATION_REFERENCE_DIGEST,
@@ -7,14 +7,12 @@ import {
   assembleImage,
   assembleIndex,
   copyContent,
-  type CopyEvent,
   EMPTY_DESCRIPTOR,
   type Finding,
   type IndexEntry,
   MEDIA_TYPE_OCI_CONFIG,
   MEDIA_TYPE_OCI_INDEX,
   MEDIA_TYPE_OCI_LAYER,
-  MEDIA_TYPE_OCI_LAYER_NONDISTRIBUTABLE_GZIP,
   MEDIA_TYPE_OCI_LAYER_ZSTD,
   MEDIA_TYPE_OCI_MANIFEST,
   type Parsed,
@@ -224,93 +222,6 @@ t.test('inline data saves the read', async (t) => {
   })
   content.blobs.delete(config.descriptor.digest)
   t.strictSame((await readImage(content, inline)).config.bytes, config.bytes)
-})
-
-t.test('copyContent writes children first, each once, and nothing twice', async (t) => {
-  const from = new MemoryContent()
-  const to = new MemoryContent()
-  const { index, amd64, arm64, attestation } = makeIndex(from)
-  const events: CopyEvent[] = []
-  await copyContent(index, from, to, { onProgress: (event) => events.push(event), concurrency: 2 })
-  t.same(new Set(to.written), new Set(from.blobs.keys()))
-  t.equal(new Set(to.written).size, to.written.length)
-  const at = (descriptor: Descriptor): number => to.written.indexOf(descriptor.digest)
-  for (const { manifest, config } of [amd64, arm64]) {
-    t.ok(at(config.descriptor) < at(manifest.descriptor))
-    for (const layer of manifest.value.layers) t.ok(at(layer) < at(manifest.descriptor))
-    t.ok(at(manifest.descriptor) < at(index))
-  }
-  t.ok(at(attestation) < at(index))
-  t.equal(at(index), to.written.length - 1, 'the root is last')
-  t.ok(events.every((event) => event.type !== 'done' || event.outcome === 'copied'))
-  t.ok(events.some((event) => event.type === 'transfer' && event.bytes === event.descriptor.size))
-
-  const again: CopyEvent[] = []
-  await copyContent(index, from, to, { onProgress: (event) => again.push(event) })
-  t.ok(again.every((event) => event.type === 'done' && event.outcome === 'existed'))
-  t.same(await verifyImage(to, index), [])
-})
-
-t.test('copyContent with a platform copies that image and what is about it', async (t) => {
-  const from = new MemoryContent()
-  const { index, amd64, arm64, attestation, statement } = makeIndex(from)
-  const nested = putIndex(from, [index])
-  const to = new MemoryContent()
-  await copyContent(nested, from, to, { platform: AMD64 })
-  for (const each of [
-    nested,
-    index,
-    attestation,
-    statement,
-    amd64.manifest.descriptor,
-    amd64.config.descriptor,
-  ]) {
-    t.ok(to.blobs.has(each.digest))
-  }
-  t.notOk(to.blobs.has(arm64.manifest.descriptor.digest))
-  t.equal(
-    (await readImage(to, nested, { platform: AMD64 })).descriptor.digest,
-    amd64.manifest.descriptor.digest,
-  )
-  await t.rejects(copyContent(index, from, to, { platform: parsePlatform('linux/386') }), {
-    code: 'ERR_OCI_MANIFEST_PLATFORM',
-  })
-})
-
-t.test('layers that may not be distributed are left out', async (t) => {
-  const from = new MemoryContent()
-  const foreign = describe(MEDIA_TYPE_OCI_LAYER_NONDISTRIBUTABLE_GZIP, utf8('not here'))
-  const { manifest } = makeImage(from, 'x', {
-    layers: [{ descriptor: foreign, diffID: digestOf(utf8('y')) }],
-  })
-  const to = new MemoryContent()
-  const outcomes: string[] = []
-  await copyContent(manifest.descriptor, from, to, {
-    onProgress: (event) => event.type === 'done' && outcomes.push(event.outcome),
-  })
-  t.same(outcomes.toSorted(), ['copied', 'copied', 'nondistributable'])
-  t.same(await verifyImage(to, manifest.descriptor), [], 'and are not missed')
-})
-
-t.test('copyContent stops at the first error, and never writes the parent', async (t) => {
-  const from = new MemoryContent()
-  const { index, amd64 } = makeIndex(from)
-  const [layer] = amd64.manifest.value.layers
-  if (layer === undefined) throw new Error('no layer')
-  const to = new MemoryContent()
-  const bytes = from.blobs.get(layer.digest)
-  from.blobs.delete(layer.digest)
-  await t.rejects(copyContent(index, from, to), { code: NOT_FOUND, digest: layer.digest })
-  from.blobs.set(layer.digest, utf8('something else'))
-  await t.rejects(copyContent(index, from, to), { name: 'DigestError' })
-  t.notOk(
-    to.blobs.has(index.digest) ||
-      to.blobs.has(amd64.manifest.descriptor.digest) ||
-      to.blobs.has(layer.digest),
-  )
-  from.blobs.set(layer.digest, bytes ?? new Uint8Array())
-  await copyContent(index, from, to)
-  t.ok(to.blobs.has(index.digest), 'and can be repeated')
 })
 
 t.test('an abort is passed on as it is', async (t) => {

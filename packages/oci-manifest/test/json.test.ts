@@ -33,7 +33,7 @@ t.test('parseJson gives maps, raw numbers and everything else as it is', async (
   )
 })
 
-t.test('parseJson refuses what has two readings, or is none', async (t) => {
+t.test('S10 S12 N10 N11 parseJson refuses what has two readings, or is none', async (t) => {
   const rejected: readonly (readonly [why: string, input: string | Uint8Array, code: string, at?: string])[] =
     [
       ['nothing', '', INVALID, ''],
@@ -118,7 +118,7 @@ t.test('parseJson throws nothing but its own error', async (t) => {
   t.pass()
 })
 
-t.test('writeJson keeps the order given, and has no space', async (t) => {
+t.test('N10 N12 writeJson keeps the order given, and has no space', async (t) => {
   const cases: readonly (readonly [JsonInput, string])[] = [
     [{ b: 1, a: [null, true, 'é"\n'], skipped: undefined }, '{"b":1,"a":[null,true,"é\\"\\n"]}'],
     [
@@ -144,7 +144,7 @@ t.test('writeJson refuses what it cannot write faithfully', async (t) => {
   t.throws(() => writeJson('\ud800'), TypeError, 'half a surrogate pair')
 })
 
-t.test('what writeJson wrote, parseJson reads back', async (t) => {
+t.test('N10 what writeJson wrote, parseJson reads back', async (t) => {
   const leaf = fc.oneof(fc.constant(null), fc.boolean(), fc.string({ unit: 'binary' }), fc.maxSafeInteger())
   const { tree } = fc.letrec<{ tree: JsonInput; map: JsonInput; list: JsonInput }>((tie) => ({
     tree: fc.oneof({ depthSize: 'small' }, leaf, tie('map'), tie('list')),

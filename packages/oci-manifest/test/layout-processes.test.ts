@@ -2,10 +2,10 @@
 import { type Descriptor } from '@varve/digest'
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { copyContent } from '../src/index.ts'
 import { acquireLock } from '../src/layout/lock.ts'
 import { type ImageLayout, openLayout } from '../src/layout.ts'
@@ -24,6 +24,15 @@ function startWorker(
   return fork(join(import.meta.dirname, 'fixtures', 'tag-worker.ts'), args)
 }
 
+/** A layout with an image that has no name yet. */
+async function makeLayout(t: Test): Promise<{ layout: ImageLayout; descriptor: Descriptor }> {
+  const content = new MemoryContent()
+  const { descriptor } = makeImage(content, 'one').manifest
+  const layout = await openLayout(join(t.testdir(), 'layout'), { create: true })
+  await copyContent(descriptor, content, layout)
+  return { layout, descriptor }
+}
+
 /** The lock text of a process of this machine that has ended. */
 async function deadOwner(layout: ImageLayout): Promise<string> {
   const path = join(layout.directory, 'probe.lock')
@@ -36,10 +45,7 @@ async function deadOwner(layout: ImageLayout): Promise<string> {
 }
 
 t.test('tags set and writers killed at the same time', async (t) => {
-  const content = new MemoryContent()
-  const { descriptor } = makeImage(content, 'one').manifest
-  const layout = await openLayout(join(t.testdir(), 'layout'), { create: true })
-  await copyContent(descriptor, content, layout)
+  const { layout, descriptor } = await makeLayout(t)
 
   await t.test('L5 tags set by several processes all survive', async (t) => {
     const workers = ['a', 'b', 'c'].map((prefix) => startWorker(layout, prefix, 15, descriptor))
@@ -75,4 +81,30 @@ t.test('tags set and writers killed at the same time', async (t) => {
       'the lock of the dead is no obstacle',
     )
   })
+})
+
+t.test('L3: a process that is stopped loses the lock, and finds out', async (t) => {
+  const { layout, descriptor } = await makeLayout(t)
+  const worker = startWorker(layout, 'g', 1_000_000, descriptor)
+  await once(worker, 'message')
+  const impatient = await openLayout(layout.directory, { lockStaleMs: 2500 })
+  worker.send('go')
+  const path = join(layout.directory, 'index.json.lock')
+  // Stopped while it has the lock, as a machine that sleeps is; its heart does not beat then.
+  do {
+    worker.kill('SIGCONT')
+    await wait(20)
+    worker.kill('SIGSTOP')
+  } while (!existsSync(path) || !readFileSync(path, 'utf8').includes(`"pid":${worker.pid},`))
+  await impatient.tag('after-stop', descriptor)
+  worker.kill('SIGCONT')
+  await wait(300)
+  await layout.tag('after-continue', descriptor)
+  worker.kill('SIGKILL')
+  await once(worker, 'exit')
+  const names = [...(await layout.tags()).keys()]
+  t.ok(names.includes('after-stop'), 'what was tagged meanwhile is there')
+  t.ok(names.includes('after-continue'))
+  await layout.tag('last', descriptor)
+  t.notOk(existsSync(path))
 })

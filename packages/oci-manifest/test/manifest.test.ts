@@ -40,7 +40,7 @@ const index = (more = '', manifests = `[${DESCRIPTOR}]`): string =>
 const typed = (mediaType: string): string => `,"mediaType":"${mediaType}"`
 const descriptor = (text: string): Descriptor => parseDescriptor(parseJson(utf8(text)), 'd')
 
-t.test('a manifest is its bytes, a descriptor and a view without unknown fields', async (t) => {
+t.test('D3 a manifest is its bytes, a descriptor and a view without unknown fields', async (t) => {
   const text = manifest(
     `,"mediaType":"${MEDIA_TYPE_OCI_MANIFEST}","artifactType":"a/b","subject":${DESCRIPTOR},"annotations":{"k":"v"},"org.example":1.5`,
   )
@@ -189,7 +189,7 @@ const DOCUMENTS: readonly Row[] = [
   ['S10 too deep', manifest(`,"x":${'['.repeat(100)}${']'.repeat(100)}`), LIMIT],
 ]
 
-t.test('documents that are wrong, or could be read as something else, are refused', async (t) => {
+t.test('S7 S10 S12 documents that are wrong, or could be read as something else, are refused', async (t) => {
   for (const [why, text, code, at, options] of DOCUMENTS) {
     const parse = text.includes('"manifests":[{') ? parseIndex : parseManifest
     const expected = { name: 'OciManifestError', code, ...(at === undefined ? {} : { at }) }
@@ -199,7 +199,7 @@ t.test('documents that are wrong, or could be read as something else, are refuse
   }
 })
 
-t.test('keys that differ in case are free among annotations', async (t) => {
+t.test('S12 keys that differ in case are free among annotations', async (t) => {
   const { annotations } = parseManifest(
     utf8(manifest(`,"annotations":{"a":"1","A":"2","2":"","1":null}`)),
   ).value
@@ -311,13 +311,13 @@ const DESCRIPTORS: readonly Row[] = [
   ],
 ]
 
-t.test('descriptors that are wrong are refused', async (t) => {
+t.test('S8 S10 S14 descriptors that are wrong are refused', async (t) => {
   for (const [why, text, code, at] of DESCRIPTORS) {
     t.throws(() => descriptor(text), { name: 'OciManifestError', code, at }, why)
   }
 })
 
-t.test('inline content is used only if it is right', async (t) => {
+t.test('N11 inline content is used only if it is right', async (t) => {
   t.strictSame(inlineContent(EMPTY_DESCRIPTOR), utf8('{}'))
   t.equal(inlineContent(descriptor(DESCRIPTOR)), undefined)
   t.throws(() => inlineContent({ ...EMPTY_DESCRIPTOR, data: 'e31=' }), { code: INVALID })
@@ -431,4 +431,61 @@ t.test('assembleIndex writes entries in the order given, the same bytes each tim
       `{"mediaType":"application/vnd.oci.empty.v1+json","digest":"${EMPTY_DESCRIPTOR.digest}","size":2,"data":"e30="}],"annotations":{"1":"x","b":"2"}}`,
   )
   t.same(parsed.value.manifests, [entry, EMPTY_DESCRIPTOR])
+})
+
+t.test('S10 a hundred thousand descriptors are refused', async (t) => {
+  const entry = `{"mediaType":"a","size":1,"digest":"sha256:${HEX}"}`
+  const bytes = utf8(index('', `[${Array.from({ length: 100_000 }, () => entry).join()}]`))
+  t.throws(() => parseIndex(bytes), { code: LIMIT, message: /bytes/ }, 'for the bytes they take')
+  t.throws(
+    () => parseIndex(bytes, { maxBytes: bytes.byteLength }),
+    { code: LIMIT, at: 'manifests' },
+    'and their number',
+  )
+})
+
+t.test('S12 S13 the platform of an entry is read as strictly', async (t) => {
+  const platform = (text: string): string => index('', `[${DESCRIPTOR.replace('}', `,"platform":${text}}`)}]`)
+  const rows: readonly (readonly [why: string, text: string, at: string])[] = [
+    ['another case', '{"os":"linux","architecture":"arm","OS":"x"}', 'manifests[0].platform.OS'],
+    ['U+017F for s', '{"oſ":"linux","architecture":"arm"}', 'manifests[0].platform["oſ"]'],
+    ['a duplicate key', '{"os":"linux","os":"x","architecture":"arm"}', 'manifests[0].platform.os'],
+    ['a number', '{"os":1,"architecture":"arm"}', 'manifests[0].platform.os'],
+    ['no object', '[]', 'manifests[0].platform'],
+  ]
+  for (const [why, text, at] of rows)
+    t.throws(() => parseIndex(utf8(platform(text))), { code: INVALID, at }, why)
+  const odd = platform('{"os":"linux","architecture":"arm","__proto__":{"variant":"v9"},"constructor":1}')
+  t.same(parseIndex(utf8(odd)).value.manifests[0]?.platform, { os: 'linux', architecture: 'arm' })
+})
+
+t.test('D3 N10 what was parsed and is written again has the same bytes', async (t) => {
+  const text = fc.string({ maxLength: 6 })
+  const annotations = fc.dictionary(
+    text.filter((key) => key !== ''),
+    text,
+    { maxKeys: 4 },
+  )
+  const entry = fc.record(
+    {
+      mediaType: fc.constantFrom('a/b', MEDIA_TYPE_OCI_MANIFEST),
+      digest: fc.constant(EMPTY_DESCRIPTOR.digest),
+      size: fc.maxSafeInteger().map(Math.abs),
+      urls: fc.array(text, { maxLength: 2 }),
+      annotations,
+      artifactType: text,
+      platform: fc.record({ os: text, architecture: text, 'os.features': fc.array(text, { maxLength: 2 }) }),
+    },
+    { requiredKeys: ['mediaType', 'digest', 'size'], noNullPrototype: true },
+  )
+  fc.assert(
+    fc.property(fc.array(entry, { maxLength: 4 }), fc.option(annotations), (entries, own) => {
+      const written = assembleIndex(entries, own === null ? {} : { annotations: own })
+      const { manifests, annotations: read } = parseIndex(written.bytes).value
+      const again = assembleIndex(manifests, read === undefined ? {} : { annotations: read })
+      return Buffer.from(again.bytes).equals(written.bytes)
+    }),
+    { numRuns: 300 },
+  )
+  t.pass()
 })

@@ -105,7 +105,7 @@ t.test('the host is Linux on this architecture, by its Go name', async (t) => {
   t.throws(() => hostPlatform(), PLATFORM_ERROR, 'an unknown one is not guessed')
 })
 
-// containerd/platforms v1.0.0-rc.1, compare_test.go, TestOnly; where it falls back to another architecture, that is
+// containerd/platforms v1.0.0-rc.5, compare_test.go, TestOnly; where it falls back to another architecture, that is
 // the third column here, and only by option.
 const FALLBACKS: readonly (readonly [wanted: string, own: string, cross: string, never: string])[] = [
   [
@@ -156,6 +156,7 @@ const FALLBACKS: readonly (readonly [wanted: string, own: string, cross: string,
     'linux/arm64/v8.1 linux/arm64/v9 linux/amd64',
   ],
   ['linux/riscv64', 'linux/riscv64', '', 'linux/riscv64/v1 linux/amd64'],
+  ['linux/amd64/3', 'linux/amd64/3 linux/amd64/v2 linux/amd64', 'linux/386', 'linux/amd64/v3'],
 ]
 
 t.test('older levels of a CPU are matched, best first', async (t) => {
@@ -213,7 +214,11 @@ t.test('windows builds match in ranges', async (t) => {
     ['10.0.22621', '10.0.22000', true],
     ['10.0.26100', '10.0.20348', true],
     ['10.0.26100', '10.0.26100', true],
-    ['10.0.26200', '10.0.20348', false],
+    ['10.0.26200', '10.0.20348', true],
+    ['10.0.26200', '10.0.17763', false],
+    ['10.0.65536', '10.0.1', true],
+    ['10.0.20348', '10.0.65536', false],
+    ['10.256.20348', '10.0.1', true],
     ['10.0.26200', '10.0.26100', true],
     ['10.1.20348', '10.0.20348', false],
     ['10.0.20348', '', true],
@@ -239,6 +244,8 @@ t.test('windows builds match in ranges', async (t) => {
   )
   const win32k = { ...windows('10.0.20348'), 'os.features': ['win32k'] }
   t.ok(isPlatformMatch(win32k, windows('10.0.20348')), 'win32k rules nothing out')
+  const linux: Platform = { os: 'linux', architecture: 'amd64' }
+  t.notOk(isPlatformMatch({ ...linux, 'os.features': ['win32k'] }, linux), 'but on Linux it would')
 })
 
 t.test('normalizing twice changes nothing, and only the typed error is thrown', async (t) => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { TransferOptions } from './blob/options.ts'
+import type { TransferSettings } from './blob/options.ts'
 import type { Host } from './hosts/host.ts'
 import type { Exchange, ExchangeRequest } from './http/exchange.ts'
 import type { FollowedResponse } from './http/follow.ts'
@@ -17,7 +17,7 @@ export interface Endpoint {
   readonly host: Host
   /** As references spell it; the host may put something before it. */
   readonly repository: string
-  readonly transfer: TransferOptions
+  readonly transfer: TransferSettings
   readonly locations: BlobLocations | undefined
   readonly onProgress: ProgressListener | undefined
 }

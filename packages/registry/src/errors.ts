@@ -35,6 +35,10 @@ export type RegistryErrorCode =
   | 'ERR_REGISTRY_LIMIT'
   /** Valid, but not implemented here, such as schema 1 manifests. */
   | 'ERR_REGISTRY_UNSUPPORTED'
+  /** A file of certificates cannot be read, or is not what it should be. */
+  | 'ERR_REGISTRY_SETTINGS'
+  /** A credential file, or a credential helper, that cannot be read or is malformed. */
+  | 'ERR_REGISTRY_CREDENTIALS'
   /** A server cannot listen: port in use, no permission, no such address. */
   | 'ERR_REGISTRY_LISTEN'
 

@@ -4,11 +4,28 @@
  * @packageDocumentation
  */
 export { RegistryError, type RegistryErrorCode } from './errors.ts'
+export type { Access, Authorize, Verdict } from './server/access.ts'
 export {
-  type Access,
+  basicAuthorizer,
+  type BasicAuthorizerOptions,
+  type BasicCredentials,
+  bearerAuthorizer,
+  type BearerAuthorizerOptions,
+  scopeOf,
+} from './server/authorizers.ts'
+export {
   createRegistryHandler,
+  type DeleteKind,
   type RegistryHandler,
   type RegistryHandlerOptions,
 } from './server/handler.ts'
 export type { RegistryLimits } from './server/limits.ts'
-export { listen, type ListenOptions, type RegistryServer } from './server/listen.ts'
+export {
+  type CloseOptions,
+  listen,
+  type ListenOptions,
+  type RegistryServer,
+  type ServerTls,
+} from './server/listen.ts'
+export type { RegistryQuota } from './server/quota.ts'
+export { pruneRepositories, type PruneOptions, type PruneReport } from './server/prune.ts'

@@ -240,7 +240,7 @@ t.test('gets an anonymous token once, for pull and for push', async (t) => {
   await Promise.all(pushed.blobs.map(async ({ descriptor }) => collect(await repository.read(descriptor))))
   t.strictSame(asked, [
     '?service=it&scope=repository%3Ax%3Apull',
-    '?service=it&scope=repository%3Ax%3Apull&scope=repository%3Ax%3Apull%2Cpush',
+    '?service=it&scope=repository%3Ax%3Apull%2Cpush',
   ])
 })
 

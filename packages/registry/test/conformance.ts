@@ -5,7 +5,7 @@
  * @module
  */
 import { digestOf } from '@varve/digest'
-import { content, image, indexOf, json, noise, OCI_INDEX, OCI_MANIFEST, utf8 } from './fixtures.ts'
+import { content, image, indexOf, json, noise, OCI_INDEX, OCI_MANIFEST, utf8 } from './server-fixtures.ts'
 
 const blob = content(noise(2048))
 const empty = content(new Uint8Array())
@@ -162,8 +162,15 @@ export const ROWS: readonly Row[] = [
   },
   {
     row: 'V7',
-    title: 'a mount from nowhere',
-    request: ['POST', `/v2/m/blobs/uploads/?mount=${blob.descriptor.digest}`],
+    title: 'a mount from anywhere',
+    request: ['POST', `/v2/o/blobs/uploads/?mount=${blob.descriptor.digest}`],
+    status: 201,
+    headers: { location: `/v2/o/blobs/${blob.descriptor.digest}` },
+  },
+  {
+    row: 'V7',
+    title: 'a mount from anywhere of what is nowhere',
+    request: ['POST', `/v2/o/blobs/uploads/?mount=${absent}`],
     status: 202,
   },
   {
@@ -282,6 +289,13 @@ export const ROWS: readonly Row[] = [
     request: ['GET', '/v2/a/b/tags/list'],
     status: 200,
     body: json({ name: 'a/b', tags: ['v1'] }),
+  },
+  {
+    row: 'V13',
+    title: 'repositories',
+    request: ['GET', '/v2/_catalog'],
+    status: 200,
+    body: json({ repositories: ['a/b'] }),
   },
   {
     row: 'V14',

@@ -1,12 +1,8 @@
 /** What registries, and whoever sits in between, may do to a client. Rows are those of the threat table. */
+import type { ServerResponse } from 'node:http'
 import { bytesSource, describe, digestOf } from '@varve/digest'
 import t from 'tap'
-import {
-  createRegistryClient,
-  createTransport,
-  type RegistryClientOptions,
-  type Transport,
-} from '../src/index.ts'
+import { createRegistryClient, createTransport, type RegistryClientOptions } from '../src/index.ts'
 import {
   collect,
   type Content,
@@ -23,52 +19,7 @@ import {
   type Teardown,
   utf8,
 } from './fixtures.ts'
-
-interface Reply {
-  readonly status: number
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>
-  readonly body?: Uint8Array
-}
-
-interface Sent {
-  readonly method: string
-  readonly url: string
-  readonly authorization: string | undefined
-}
-
-/** A network of our own, where any host can be anybody. */
-function fakeNetwork(answer: (request: Sent) => Reply): {
-  readonly transport: Transport
-  readonly sent: Sent[]
-} {
-  const sent: Sent[] = []
-  return {
-    sent,
-    transport: {
-      async send({ method, url, headers, body, signal }) {
-        signal?.throwIfAborted()
-        const request = { method, url, authorization: headers['authorization'] }
-        sent.push(request)
-        if (body !== undefined) for await (const _ of body.open());
-        const reply = answer(request)
-        return {
-          status: reply.status,
-          headers: new Map(
-            Object.entries(reply.headers ?? {}).map(([name, value]) => [
-              name,
-              typeof value === 'string' ? [value] : value,
-            ]),
-          ),
-          body: (async function* () {
-            if (method !== 'HEAD') yield reply.body ?? new Uint8Array()
-          })(),
-          discard: async () => undefined,
-        }
-      },
-      close: async () => undefined,
-    },
-  }
-}
+import { fakeNetwork, type Reply, type Sent } from './http-fixtures.ts'
 
 const pushed = image([])
 const GOOD: Reply = {
@@ -571,23 +522,61 @@ t.test('S9 S10: a blob is what its descriptor says, or an error before its last 
   await t.rejects(length.has(blob.descriptor), { code: 'ERR_DIGEST_SIZE' }, 'HEAD of another size')
 })
 
-t.test('S10: an endless body costs no memory and no time', async (t) => {
-  const blob = content(noise(1000))
-  let written = 0
-  const host = await startRaw(t, (request, response) => {
-    response.writeHead(200, { 'content-type': OCI_MANIFEST })
-    const pump = (): void => {
-      while (!response.destroyed && response.write(noise(65_536))) written += 65_536
-      if (!response.destroyed) response.once('drain', pump)
+/** A server that never stops sending, to whatever `isEndless`, and what it has written so far. */
+async function startEndless(
+  t: Teardown,
+  isEndless: (path: string) => boolean,
+  answer: (host: string, response: ServerResponse) => void,
+) {
+  const counter = { written: 0, host: '' }
+  const part = utf8('"'.padEnd(65_536, 'x'))
+  counter.host = await startRaw(t, (request, response) => {
+    if (request.method === 'HEAD') response.writeHead(200, { 'content-type': OCI_MANIFEST }).end()
+    else if (!isEndless(request.url ?? '')) answer(counter.host, response)
+    else {
+      response.writeHead(request.url?.includes('/error') === true ? 400 : 200, {
+        'content-type': OCI_MANIFEST,
+      })
+      const pump = (): void => {
+        while (!response.destroyed && response.write(part)) counter.written += part.byteLength
+        if (!response.destroyed) response.once('drain', pump)
+      }
+      pump()
     }
-    if (request.method === 'HEAD') response.end()
-    else pump()
   })
+  return counter
+}
+
+t.test('S10: an endless manifest, blob, token, error or page costs no memory and no time', async (t) => {
+  const challenged = (host: string, response: ServerResponse): void => {
+    response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${host}/token"` }).end()
+  }
+  const server = await startEndless(t, (path) => path.startsWith('/v2/'), challenged)
+  const realm = await startEndless(t, (path) => path.startsWith('/token'), challenged)
   const client = openClient(t, { retries: 0 })
-  const repository = client.repository(`${host}/x`)
+  const repository = client.repository(`${server.host}/x`)
+  const blob = content(noise(1000))
   await t.rejects(collect(await repository.read(blob.descriptor)), { code: 'ERR_DIGEST_SIZE' })
   await t.rejects(repository.manifest('t'), { code: 'ERR_REGISTRY_LIMIT' })
-  t.ok(written < 64e6, 'the sender was stopped')
+  await t.rejects(repository.manifest('error'), { code: 'ERR_REGISTRY_REJECTED', status: 400, errors: [] })
+  await t.rejects(repository.tags().next(), { code: 'ERR_REGISTRY_LIMIT' })
+  await t.rejects(client.repository(`${realm.host}/x`).manifest('t'), { code: 'ERR_REGISTRY_LIMIT' })
+  t.ok(server.written + realm.written < 64e6, 'the sender was stopped')
+
+  const small = openClient(t, { retries: 0, limits: { documentBytes: 10, errorBytes: 10, tokenBytes: 10 } })
+  const { port } = await startRegistry(t)
+  const narrow = small.repository(`127.0.0.1:${port}/x`)
+  await t.rejects(
+    narrow.tags().next(),
+    { code: 'ERR_REGISTRY_NOT_FOUND', errors: [] },
+    'an error too long to read',
+  )
+  const wide = client.repository(`127.0.0.1:${port}/x`)
+  await wide.write(pushed.blobs[0]!.descriptor, bytesSource(pushed.blobs[0]!.bytes))
+  await wide.tag('t', pushed.descriptor, pushed.bytes)
+  await t.rejects(narrow.manifest('t'), { code: 'ERR_REGISTRY_LIMIT' })
+  await t.rejects(narrow.tags().next(), { code: 'ERR_REGISTRY_LIMIT' })
+  t.throws(() => createRegistryClient({ limits: { documentBytes: 0 } }), TypeError)
 })
 
 t.test('what may pass is tried again, what may not is not', async (t) => {
@@ -615,26 +604,6 @@ t.test('what may pass is tried again, what may not is not', async (t) => {
     cause: { code: 'ECONNREFUSED' },
     request: { method: 'GET', url: 'http://127.0.0.1:1/v2/x/manifests/t' },
   })
-})
-
-t.test('an upload that breaks begins again as a whole', async (t) => {
-  const handler = memoryHandler()
-  const blob = content(noise(2_000_000))
-  const calls: string[] = []
-  let failures = 1
-  const server = await startRegistry(t, async (request) => {
-    calls.push(request.method)
-    if (request.method === 'PUT' && failures-- > 0) {
-      for await (const _ of request.body!) break
-      return new Response(null, { status: 502 })
-    }
-    return handler(request)
-  })
-  const client = openClient(t)
-  const repository = client.repository(`127.0.0.1:${server.port}/x`)
-  await repository.write(blob.descriptor, bytesSource(blob.bytes))
-  t.strictSame(calls, ['HEAD', 'POST', 'PUT', 'DELETE', 'HEAD', 'POST', 'PUT'])
-  t.equal(digestOf(await collect(await repository.read(blob.descriptor))), blob.descriptor.digest)
 })
 
 t.test('a registry that says nothing is not waited for', async (t) => {

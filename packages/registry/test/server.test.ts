@@ -1,11 +1,10 @@
 import { request as httpRequest } from 'node:http'
-import { connect } from 'node:net'
 import { describe, digestOf } from '@varve/digest'
 import fc from 'fast-check'
 import t from 'tap'
 import { createMemoryStore } from '@varve/cache-store'
 import { createLocalStore } from '@varve/cache-store/local'
-import { createRegistryHandler, listen } from '../src/server.ts'
+import { createRegistryHandler } from '../src/server.ts'
 import { parseRange } from '../src/server/byte-range.ts'
 import { cutPage } from '../src/server/page.ts'
 import { pulled, ROWS } from './conformance.ts'
@@ -21,7 +20,7 @@ import {
   OCI_MANIFEST,
   startRegistry,
   utf8,
-} from './fixtures.ts'
+} from './server-fixtures.ts'
 
 const absent = digestOf(utf8('absent'))
 
@@ -514,71 +513,4 @@ t.test('keeps what it has in a directory', async (t) => {
     200,
     'sha512',
   )
-})
-
-t.test('listen', async (t) => {
-  t.test('says when a port is taken', async (t) => {
-    const { port } = await startRegistry(t)
-    await t.rejects(listen(memoryHandler(), { port }), { name: 'RegistryError', code: 'ERR_REGISTRY_LISTEN' })
-  })
-
-  t.test('streams both ways and closes twice', async (t) => {
-    const server = await startRegistry(t)
-    const { bytes, descriptor } = content(noise(3_000_000))
-    const post = await fetch(`${server.url}/v2/r/blobs/uploads/?digest=${descriptor.digest}`, {
-      method: 'POST',
-      body: bytes,
-    })
-    t.equal(post.status, 201)
-    t.equal(post.headers.get('docker-distribution-api-version'), 'registry/2.0')
-    const got = await fetch(new URL(post.headers.get('location') ?? '', server.url))
-    t.equal(digestOf(new Uint8Array(await got.arrayBuffer())), descriptor.digest)
-    await server.close()
-    await server.close()
-  })
-
-  t.test('answers an endless body and then ends it', async (t) => {
-    const server = await startRegistry(t)
-    const request = httpRequest(`${server.url}/v2/r/manifests/x`, {
-      method: 'PUT',
-      headers: { 'content-type': OCI_MANIFEST },
-    })
-    const closed = new Promise((resolve) => request.once('close', resolve))
-    const status = new Promise<number | undefined>((resolve) => {
-      request.once('response', (response) => {
-        response.resume().on('error', () => undefined)
-        resolve(response.statusCode)
-      })
-    })
-    request.on('error', () => undefined)
-    const timer = setInterval(() => request.write(noise(500_000)), 5)
-    t.teardown(async () => request.destroy())
-    t.equal(await status, 413)
-    await closed
-    clearInterval(timer)
-    t.ok(request.destroyed)
-  })
-
-  t.test('a slow sender does not stay, and its upload can be resumed', async (t) => {
-    const server = await listen(memoryHandler(), { idleTimeoutMs: 150 })
-    t.teardown(() => server.close())
-    const begun = await fetch(`${server.url}/v2/r/blobs/uploads/`, { method: 'POST' })
-    const where = new URL(begun.headers.get('location') ?? '', server.url)
-    await new Promise((resolve) => {
-      const socket = connect(server.port, '127.0.0.1')
-      socket.on('close', resolve).on('error', () => undefined)
-      socket.write(`PATCH ${where.pathname} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc`)
-    })
-    t.equal((await fetch(where)).headers.get('range'), '0-2')
-  })
-
-  t.test('refuses what is no path', async (t) => {
-    const { port } = await startRegistry(t)
-    const reply = await new Promise<string>((resolve) => {
-      const socket = connect(port, '127.0.0.1')
-      socket.once('data', (data) => resolve(String(data)))
-      socket.end('GET http://elsewhere/v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
-    })
-    t.match(reply, /^HTTP\/1\.1 400/)
-  })
 })

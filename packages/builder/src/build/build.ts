@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import type { DigestError } from '@varve/digest'
 import { formatReference, parseReference } from '@varve/oci-manifest'
-import { createRegistryClient } from '@varve/registry'
+import { createRegistryClient, createStoredLocations } from '@varve/registry'
 import { parseDockerfile } from '../dockerfile/parse.ts'
 import { BuilderError } from '../errors.ts'
 import { withTag } from '../execute/base-images.ts'
@@ -36,7 +36,8 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     file: options.dockerfile ?? basename(file),
   })
   const workspace = await openWorkspace(options.cacheDirectory)
-  const registry = options.registry ?? createRegistryClient({ insecure: options.insecure ?? [] })
+  const locations = createStoredLocations(workspace.store.refs)
+  const registry = options.registry ?? createRegistryClient({ locations, ...options.registryOptions })
   const warn = (message: string): void =>
     options.onEvent?.({ type: 'warning', rule: 'CacheFailed', message: `The cache ${message}` })
   const store = await openBuildStore(workspace.store, options.caches ?? [], warn)

@@ -6,7 +6,7 @@
 import type { Writable } from 'node:stream'
 import type { Descriptor } from '@varve/digest'
 import type { Platform } from '@varve/oci-manifest'
-import type { RegistryClient } from '@varve/registry'
+import type { RegistryClient, RegistryClientOptions } from '@varve/registry'
 import type { RemoteCache } from '../cache/remote-cache.ts'
 import type { BuildEvent, EventListener } from '../events.ts'
 import type { LayoutReference } from '../execute/base-images.ts'
@@ -54,10 +54,10 @@ export interface BuildOptions {
   readonly epoch?: number
   /** Who runs RUN. Default `auto`. */
   readonly runner?: RunnerName
-  /** Default: a client of its own. */
+  /** Default: a client of its own, which remembers in the store where blobs are. */
   readonly registry?: RegistryClient
-  /** Registries spoken to over plain HTTP beside loopback. */
-  readonly insecure?: readonly string[]
+  /** For a client of its own: credentials, hosts, proxies. */
+  readonly registryOptions?: RegistryClientOptions
   /** Takes an archive output whose file is `-`. */
   readonly stdout?: Writable
   readonly onEvent?: EventListener

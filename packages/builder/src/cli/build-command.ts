@@ -23,9 +23,10 @@ import {
   parsePlatforms,
   usage,
 } from './options.ts'
+import { type RegistryFlags, registryOptions } from './registry-client.ts'
 
 /** Its options. */
-export interface BuildFlags {
+export interface BuildFlags extends RegistryFlags {
   readonly file?: string
   readonly tag: readonly string[]
   readonly target?: string
@@ -43,7 +44,6 @@ export interface BuildFlags {
   readonly contextModes: 'exact' | 'git'
   readonly runner: RunnerName
   readonly cacheDir?: string
-  readonly insecureRegistry: readonly string[]
   readonly progress: Progress
   readonly json: boolean
 }
@@ -55,7 +55,10 @@ export async function runBuild(context: CommandContext, path: string, flags: Bui
   const caches = await openCaches(flags, display.onEvent)
   try {
     const options = optionsOf(path, flags, outputs, context, display.onEvent)
-    const result = await build({ ...options, caches })
+    const registry = await registryOptions(context, flags, (message) =>
+      display.onEvent({ type: 'warning', rule: 'RegistrySays', message }),
+    )
+    const result = await build({ ...options, caches, registryOptions: registry })
     display.close()
     report(result, flags, outputs, context)
   } finally {
@@ -116,7 +119,6 @@ function optionsOf(
     runner: flags.runner,
     cacheDirectory: cacheDirectory(flags.cacheDir, context),
     epoch: parseEpoch(environment['SOURCE_DATE_EPOCH']),
-    insecure: flags.insecureRegistry,
     stdout,
     onEvent,
     signal,

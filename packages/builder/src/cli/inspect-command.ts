@@ -23,7 +23,7 @@ export interface InspectFlags {
 
 /** Shows what an image is made of. */
 export async function runInspect(context: CommandContext, name: string, flags: InspectFlags): Promise<void> {
-  const { reader, descriptor } = await locateImage(name, cacheDirectory(flags.cacheDir, context))
+  const { source: reader, descriptor } = await locateImage(name, cacheDirectory(flags.cacheDir, context))
   const platform = flags.platform === undefined ? {} : { platform: parsePlatform(flags.platform) }
   const image = await readImage(reader, descriptor, { ...platform, ...withSignal(context.signal) })
   const files = flags.files ? await filesOf(image, reader, context.signal) : undefined

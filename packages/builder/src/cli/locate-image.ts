@@ -5,16 +5,17 @@
  */
 import { statSync } from 'node:fs'
 import { type Descriptor, hexOf } from '@varve/digest'
-import { type ContentReader, formatReference, parseReference } from '@varve/oci-manifest'
+import { formatReference, parseReference } from '@varve/oci-manifest'
 import { readArchive } from '@varve/oci-manifest/archive'
 import { type ImageLayout, openLayout } from '@varve/oci-manifest/layout'
+import type { ImageSource } from '@varve/registry'
 import { withTag } from '../execute/base-images.ts'
 import { openWorkspace } from '../workspace.ts'
 import { usage } from './options.ts'
 
 /** An image, and where its content is. */
 export interface LocatedImage {
-  readonly reader: ContentReader
+  readonly source: ImageSource
   readonly descriptor: Descriptor
 }
 
@@ -27,17 +28,12 @@ const SHORT_ID = /^(?:sha256:)?([0-9a-f]{6,64})$/
  * @throws {BuilderError} `ERR_BUILDER_USAGE` if nothing, or more than one image, fits.
  */
 export async function locateImage(text: string, cacheDirectory: string): Promise<LocatedImage> {
-  const path = asPath(text)
-  if (path !== undefined) {
-    if (path.kind === 'file') {
-      const reader = await readArchive(path.path)
-      return { reader, descriptor: reader.resolve(path.tag) }
-    }
-    const reader = await openLayout(path.path)
-    return { reader, descriptor: await reader.resolve(path.tag) }
+  if (looksLikePath(text)) {
+    const { source, name } = await locatePath(text)
+    return { source, descriptor: await source.resolve(name) }
   }
   const { images } = await openWorkspace(cacheDirectory)
-  return { reader: images, descriptor: await findInStore(text, images) }
+  return { source: images, descriptor: await findInStore(text, images) }
 }
 
 /** An image of the store by name or by the beginning of its digest. */
@@ -58,18 +54,26 @@ export async function findInStore(text: string, images: ImageLayout): Promise<De
   )
 }
 
-function asPath(
+/** Whether what is written means a file or a directory, and not a name. */
+export function looksLikePath(text: string): boolean {
+  return /^[./]|\.tar(?::|$)/.test(text)
+}
+
+/**
+ * Opens `DIR[:NAME]` or `FILE.tar[:NAME]`.
+ *
+ * @throws {BuilderError} `ERR_BUILDER_USAGE` if there is nothing of that path.
+ */
+export async function locatePath(
   text: string,
-): { readonly kind: 'file' | 'directory'; readonly path: string; readonly tag?: string } | undefined {
-  if (!/^[./]|\.tar$/.test(text)) return undefined
-  const colon = text.lastIndexOf(':')
-  const candidates = [
-    { path: text },
-    ...(colon > 0 ? [{ path: text.slice(0, colon), tag: text.slice(colon + 1) }] : []),
-  ]
-  for (const candidate of candidates) {
-    const stat = statSync(candidate.path, { throwIfNoEntry: false })
-    if (stat !== undefined) return { ...candidate, kind: stat.isDirectory() ? 'directory' : 'file' }
+): Promise<{ readonly source: ImageSource; readonly name: string | undefined }> {
+  // A path may hold colons itself, so whatever exists decides.
+  for (let end = text.length; end > 0; end = text.lastIndexOf(':', end - 1)) {
+    const path = text.slice(0, end)
+    const name = end === text.length ? undefined : text.slice(end + 1)
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (stat === undefined) continue
+    return { source: stat.isDirectory() ? await openLayout(path) : await readArchive(path), name }
   }
   throw usage(`There is no file or directory ${JSON.stringify(text)}`)
 }

@@ -9,6 +9,7 @@ import { Command, Option } from 'commander'
 import { collect } from './arguments.ts'
 import { VERSION } from '../version.ts'
 import type { BuildFlags } from './build-command.ts'
+import type { CopyFlags } from './copy-command.ts'
 import type { DigestFlags } from './digest-command.ts'
 import type { InspectFlags } from './inspect-command.ts'
 import type { PullFlags } from './pull-command.ts'
@@ -34,6 +35,7 @@ export function createProgram(context: CommandContext): Command {
     defineInspect,
     definePush,
     definePull,
+    defineCopy,
     defineServe,
     defineCache,
     defineLayer,
@@ -85,7 +87,8 @@ function defineBuild(context: CommandContext): Command {
         .default('auto'),
     )
     .option('--cache-dir <path>', 'the store (default: VARVE_CACHE_DIR or the XDG cache directory)')
-    .option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is', collect, [])
+    .addOption(insecureOption())
+    .addOption(mirrorOption())
     .addOption(
       new Option('--progress <style>', 'how to show what goes on')
         .choices(['auto', 'tty', 'plain', 'json', 'quiet'])
@@ -95,6 +98,18 @@ function defineBuild(context: CommandContext): Command {
     .action(async (path: string, flags: BuildFlags) =>
       (await import('./build-command.ts')).runBuild(context, path, flags),
     )
+}
+
+function insecureOption(): Option {
+  return new Option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is')
+    .argParser(collect)
+    .default([])
+}
+
+function mirrorOption(): Option {
+  return new Option('--registry-mirror <host=location>', 'ask a mirror first when pulling; repeatable')
+    .argParser(collect)
+    .default([])
 }
 
 function defineInspect(context: CommandContext): Command {
@@ -116,7 +131,8 @@ function definePush(context: CommandContext): Command {
     .argument('<image>', 'name or id in the store, layout directory, or archive')
     .argument('[name]', 'where to push it (default: its own name)')
     .option('--cache-dir <path>', 'the store')
-    .option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is', collect, [])
+    .addOption(insecureOption())
+    .addOption(mirrorOption())
     .option('--json', 'print one JSON object', false)
     .action(async (image: string, name: string | undefined, flags: PushFlags) =>
       (await import('./push-command.ts')).runPush(context, image, name, flags),
@@ -129,10 +145,28 @@ function definePull(context: CommandContext): Command {
     .argument('<name>', 'such as localhost:5000/app:1 or docker.io/library/busybox')
     .option('--platform <platform>', 'only the image for this platform')
     .option('--cache-dir <path>', 'the store')
-    .option('--insecure-registry <host>', 'speak plain HTTP to it; loopback always is', collect, [])
+    .addOption(insecureOption())
+    .addOption(mirrorOption())
     .option('--json', 'print one JSON object', false)
     .action(async (text: string, flags: PullFlags) =>
       (await import('./pull-command.ts')).runPull(context, text, flags),
+    )
+}
+
+function defineCopy(context: CommandContext): Command {
+  return new Command('copy')
+    .description('Copy an image between registries, layouts and archives')
+    .argument('<from>', 'name in a registry, layout directory ./DIR[:TAG], or FILE.tar[:NAME]')
+    .argument('<to>', 'the same')
+    .option('--platform <list>', 'only these images of an index, which is written anew', collect, [])
+    .option('--sparse', 'with --platform, leave the index as it is', false)
+    .option('--referrers', 'take signatures, attestations and other referrers along', false)
+    .option('--cache-dir <path>', 'the store, where it is remembered which registry has which blob')
+    .addOption(insecureOption())
+    .addOption(mirrorOption())
+    .option('--json', 'print one JSON object', false)
+    .action(async (from: string, to: string, flags: CopyFlags) =>
+      (await import('./copy-command.ts')).runCopy(context, from, to, flags),
     )
 }
 
@@ -141,8 +175,19 @@ function defineServe(context: CommandContext): Command {
     .description('Serve a store as a registry')
     .option('--port <number>', '0 chooses a free one', '5000')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--store <path>', 'the store (default: VARVE_CACHE_DIR or the XDG cache directory)')
+    .option(
+      '--store <where>',
+      'a directory (default: VARVE_CACHE_DIR or the XDG cache directory), or type=s3,bucket=NAME,…',
+    )
     .option('--read-only', 'refuse uploads and deletions', false)
+    .option('--allow-delete', 'let clients delete tags, manifests and blobs', false)
+    .option('--quota <size>', 'how much all repositories may hold together, such as 100GiB')
+    .option('--repository-quota <size>', 'how much each repository may hold')
+    .option('--htpasswd <file>', 'ask for a password of this file, as htpasswd -B writes it')
+    .option('--anonymous-pull', 'ask for it only where something is pushed or deleted', false)
+    .option('--tls-cert <file>', 'speak HTTPS: the certificate, as PEM')
+    .option('--tls-key <file>', 'its key')
+    .option('--tls-client-ca <file>', 'serve only clients with a certificate of this authority')
     .action(async (flags: ServeFlags) => (await import('./serve-command.ts')).runServe(context, flags))
 }
 

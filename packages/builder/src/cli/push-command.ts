@@ -3,33 +3,38 @@
  *
  * @module
  */
-import { createRegistryClient } from '@varve/registry'
-import { pushImage } from '../output/output.ts'
+import { copyImage } from '@varve/registry'
+import { parseReference } from '@varve/oci-manifest'
+import { withTag } from '../execute/base-images.ts'
+import { openWorkspace } from '../workspace.ts'
 import { type CommandContext, say } from './console.ts'
 import { locateImage } from './locate-image.ts'
 import { cacheDirectory } from './options.ts'
+import { openRegistryClient, type RegistryFlags } from './registry-client.ts'
 
 /** Its options. */
-export interface PushFlags {
+export interface PushFlags extends RegistryFlags {
   readonly cacheDir?: string
-  readonly insecureRegistry: readonly string[]
   readonly json: boolean
 }
 
-/** Pushes an image of the store, a layout or an archive. */
+/** Pushes an image of the store, a layout or an archive; only what the registry lacks is sent. */
 export async function runPush(
   context: CommandContext,
   image: string,
   name: string | undefined,
   flags: PushFlags,
 ): Promise<void> {
-  const { reader, descriptor } = await locateImage(image, cacheDirectory(flags.cacheDir, context))
+  const { signal } = context
+  const directory = cacheDirectory(flags.cacheDir, context)
+  const { source, descriptor } = await locateImage(image, directory)
   const target = name ?? image
-  const registry = createRegistryClient({ insecure: flags.insecureRegistry })
+  const client = await openRegistryClient(context, flags, await openWorkspace(directory))
   try {
-    await pushImage(target, descriptor, reader, registry, context.signal)
+    const to = client.repository(withTag(parseReference(target)))
+    await copyImage({ image: descriptor, from: source, to, signal })
   } finally {
-    await registry.close()
+    await client.close()
   }
   say(context, flags.json ? JSON.stringify({ ...descriptor, name: target }) : descriptor.digest)
 }

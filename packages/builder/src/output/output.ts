@@ -6,11 +6,11 @@
 import { resolve } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type Descriptor, readAll, withSignal } from '@varve/digest'
+import { type Descriptor, withSignal } from '@varve/digest'
 import { type ContentReader, copyContent, formatReference, parseReference } from '@varve/oci-manifest'
 import { writeArchive } from '@varve/oci-manifest/archive'
 import { openLayout } from '@varve/oci-manifest/layout'
-import type { RegistryClient } from '@varve/registry'
+import { copyImage, type RegistryClient } from '@varve/registry'
 import { BuilderError } from '../errors.ts'
 import { withTag } from '../execute/base-images.ts'
 import { asOutput, writeWholeFile } from './whole-file.ts'
@@ -38,8 +38,6 @@ export interface OutputOptions {
   readonly stdout?: Writable
   readonly signal?: AbortSignal
 }
-
-const MAXIMUM_DOCUMENT = 8 * 1024 * 1024
 
 /**
  * Writes an image; tells where, for people.
@@ -107,26 +105,12 @@ async function push(
       hint: 'Give it one by -t',
     })
   }
-  for (const name of names) await pushImage(name, descriptor, from, registry, signal)
+  const source = { read: from.read.bind(from), resolve: () => descriptor }
+  for (const name of names) {
+    const to = registry.repository(withTag(parseReference(name)))
+    await copyImage({ image: descriptor, from: source, to, ...withSignal(signal) })
+  }
   return `registry ${names.join(', ')}`
-}
-
-/** Copies an image to where its name says, the tag last. */
-export async function pushImage(
-  name: string,
-  descriptor: Descriptor,
-  from: ContentReader,
-  registry: RegistryClient,
-  signal?: AbortSignal,
-): Promise<void> {
-  const reference = withTag(parseReference(name))
-  const repository = registry.repository(reference)
-  await copyContent(descriptor, from, repository, withSignal(signal))
-  const source = await from.read(descriptor, withSignal(signal))
-  if (source === undefined)
-    throw new BuilderError('ERR_BUILDER_OUTPUT', `The manifest ${descriptor.digest} is gone`)
-  const bytes = await readAll(source.open(withSignal(signal)), MAXIMUM_DOCUMENT)
-  if (reference.tag !== undefined) await repository.tag(reference.tag, descriptor, bytes, withSignal(signal))
 }
 
 /** A name's tag, which is how layouts name images among themselves. */

@@ -22,7 +22,11 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContentOptions } from '../content.ts'
 import { OciManifestError } from '../errors.ts'
-import { fileSize, isDirectory, isSystemError, replaceFile, system } from './files.ts'
+import { fileSize, isDirectory, isSystemError, replaceFile, system, touchFile } from './files.ts'
+import { MIN_PARTIAL_BYTES, writeResumable } from './partial.ts'
+
+/** A blob younger than this need not be touched: no collection may be that impatient while others write. */
+const TOUCH_AFTER_MS = 60_000
 
 /** Whether a blob is there with its size. Its bytes are not read. */
 export async function hasBlob(root: string, descriptor: Descriptor): Promise<boolean> {
@@ -41,7 +45,23 @@ export async function readBlob(root: string, descriptor: Descriptor): Promise<By
   return verifiedSource(fileSource(path, size), descriptor)
 }
 
-/** Stores verified bytes. A blob of the right size is left as it is, one of another size is replaced. */
+/**
+ * As {@link hasBlob}, for those who will refer to the blob: it counts as new from now on, so that a collection in
+ * another process leaves it alone.
+ */
+export async function relyOnBlob(root: string, descriptor: Descriptor): Promise<boolean> {
+  return (await hasBlob(root, descriptor)) && touchBlob(root, descriptor.digest)
+}
+
+/** Makes a blob count as new; tells whether it is there. */
+export function touchBlob(root: string, digest: Digest): Promise<boolean> {
+  return touchFile(blobPath(root, digest), TOUCH_AFTER_MS)
+}
+
+/**
+ * Stores verified bytes; a large blob goes on where an earlier write was interrupted. A blob of the right size is left
+ * as it is, one of another size is replaced.
+ */
 export async function writeBlob(
   root: string,
   descriptor: Descriptor,
@@ -50,10 +70,14 @@ export async function writeBlob(
 ): Promise<void> {
   signal?.throwIfAborted()
   const path = blobPath(root, descriptor.digest)
-  if (await hasBlob(root, descriptor)) return
+  if (await relyOnBlob(root, descriptor)) return
   await makeDirectory(join(root, 'blobs'))
   await makeDirectory(join(root, 'blobs', algorithmOf(descriptor.digest)))
-  await replaceFile({ root, path, chunks: verify(source.open(withSignal(signal)), descriptor) })
+  if (descriptor.size < MIN_PARTIAL_BYTES) {
+    await replaceFile({ root, path, chunks: verify(source.open(withSignal(signal)), descriptor) })
+  } else {
+    await writeResumable({ root, path, descriptor, source, signal })
+  }
 }
 
 /** Makes a directory if it is not there; a link to one will not do. */
@@ -73,7 +97,7 @@ async function blobDirectory(root: string, digest: Digest): Promise<string | und
   return (await isDirectory(blobs)) && (await isDirectory(directory)) ? directory : undefined
 }
 
-function blobPath(root: string, digest: Digest): string {
+export function blobPath(root: string, digest: Digest): string {
   return join(root, 'blobs', algorithmOf(checked(digest)), hexOf(digest))
 }
 

@@ -5,13 +5,17 @@
  */
 import { randomUUID } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, lstat, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, lstat, lutimes, open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { OciManifestError } from '../errors.ts'
 
 /** Temporary files are in the root of a layout, where no tool looks for blobs. */
 const TEMPORARY = /^\.varve-[0-9a-f-]{36}\.tmp$/
+/** As `partial.ts` names them. */
+const PARTIAL = /^\.varve-[a-z0-9]+-[0-9a-f]+(?:\.[0-9a-f-]+)?\.partial$/
+/** How long a file that nobody writes to any more is kept. A partial download is worth more than a leftover. */
 const ABANDONED_MS = 60 * 60 * 1000
+const ABANDONED_PARTIAL_MS = 24 * ABANDONED_MS
 
 /** What {@link replaceFile} writes, and where. */
 export interface Replacement {
@@ -50,18 +54,29 @@ export function temporaryPath(root: string): string {
   return join(root, `.varve-${randomUUID()}.tmp`)
 }
 
-/** Removes temporary files of processes that died; one still being written is younger. */
-export async function removeAbandoned(root: string): Promise<void> {
+/**
+ * Removes temporary files of processes that died, and partial downloads that nobody went on with; what is still being
+ * written is younger. Gives the bytes that were in them.
+ *
+ * `maxAgeMs` replaces both ages; with `dryRun` the files stay.
+ */
+export async function removeAbandoned(
+  root: string,
+  { maxAgeMs, dryRun = false }: { readonly maxAgeMs?: number; readonly dryRun?: boolean } = {},
+): Promise<number> {
   const now = Date.now()
+  let bytes = 0
   for (const name of await system(readdir(root))) {
-    if (!TEMPORARY.test(name)) continue
+    const isPartial = PARTIAL.test(name)
+    if (!isPartial && !TEMPORARY.test(name)) continue
     const path = join(root, name)
-    const age = await stat(path).then(
-      ({ mtimeMs }) => now - mtimeMs,
-      () => 0,
-    )
-    if (age > ABANDONED_MS) await unlink(path).catch(() => undefined)
+    const found = await lstat(path).catch(() => undefined)
+    const limit = maxAgeMs ?? (isPartial ? ABANDONED_PARTIAL_MS : ABANDONED_MS)
+    if (found === undefined || now - found.mtimeMs < limit) continue
+    bytes += found.size
+    if (!dryRun) await unlink(path).catch(() => undefined)
   }
+  return bytes
 }
 
 /** Size of a regular file, not through a link; `undefined` if there is none. */
@@ -70,6 +85,23 @@ export async function fileSize(path: string): Promise<number | undefined> {
   if (found === undefined) return undefined
   if (!found.isFile()) throw unsafe(path, 'not a regular file')
   return found.size
+}
+
+/** Makes a file count as new if it is older than `ageMs`; tells whether it is still there. */
+export async function touchFile(path: string, ageMs: number): Promise<boolean> {
+  const found = await entryOf(path)
+  if (found === undefined) return false
+  const now = Date.now()
+  if (now - found.mtimeMs < ageMs) return true
+  try {
+    await lutimes(path, found.atime, new Date(now))
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false
+    // Who may not write here cannot keep others from it either.
+    if (isSystemError(error, 'EACCES', 'EPERM', 'EROFS')) return true
+    return system(Promise.reject(error))
+  }
 }
 
 /** Whether a directory is there, and not a link to one. */
@@ -133,15 +165,21 @@ async function writeAll(handle: FileHandle, chunks: Replacement['chunks']): Prom
   }
 }
 
-async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+/** Writes all of a chunk, at `position` or where the last one ended. */
+export async function writeWhole(handle: FileHandle, chunk: Uint8Array, position?: number): Promise<void> {
   for (let offset = 0; offset < chunk.byteLength;) {
-    const { bytesWritten } = await handle.write(chunk, offset)
+    const { bytesWritten } = await handle.write(
+      chunk,
+      offset,
+      chunk.byteLength - offset,
+      position === undefined ? null : position + offset,
+    )
     offset += bytesWritten
   }
 }
 
 /** Makes a rename last. Windows cannot open directories, and does without. */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   const handle = await open(path, 'r').catch(() => undefined)
   if (handle === undefined) return
   try {

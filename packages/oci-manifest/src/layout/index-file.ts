@@ -6,25 +6,40 @@
  * @module
  */
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Parsed } from '../document.ts'
 import { OciManifestError } from '../errors.ts'
 import { type ImageIndex, parseIndex } from '../image-index.ts'
 import { formatRoots, openRoots, type RawEntry, ROOTS_LIMITS } from '../roots-writer.ts'
 import { readSmallFile, removeAbandoned, replaceFile } from './files.ts'
-import { acquireLock, type LockOptions } from './lock.ts'
+import { acquireLock, type Lock, type LockOptions } from './lock.ts'
 
 /** Gives the new entries, or the same array if there is nothing to do. */
 export type Change = (entries: readonly RawEntry[]) => readonly RawEntry[]
 
 const RETRIES = 10
+const REREAD_MS: readonly number[] = [5, 20, 80]
 
-/** Updates of one layout by one process take turns, instead of all waiting for the file. */
+/** Work on one layout by one process takes turns, instead of all waiting for the file. */
 const turns = new Map<string, Promise<void>>()
 
-/** Reads the file as it is now: the old one or the new one, never a part. */
+/**
+ * Reads the file as it is now: the old one or the new one, never a part.
+ *
+ * Other tools write it in place, so that it is cut off for a moment; what cannot be understood is read again.
+ */
 export async function readIndexFile(root: string): Promise<Parsed<ImageIndex> | undefined> {
-  const bytes = await readBytes(root)
-  return bytes === undefined ? undefined : parseIndex(bytes, ROOTS_LIMITS)
+  for (let attempt = 0; ; attempt += 1) {
+    const bytes = await readSmallFile(join(root, 'index.json'), ROOTS_LIMITS.maxBytes)
+    if (bytes === undefined) return undefined
+    try {
+      return parseIndex(bytes, ROOTS_LIMITS)
+    } catch (error) {
+      const wait = REREAD_MS[attempt]
+      if (wait === undefined) throw error
+      await sleep(wait)
+    }
+  }
 }
 
 /**
@@ -33,36 +48,53 @@ export async function readIndexFile(root: string): Promise<Parsed<ImageIndex> | 
  * @throws {OciManifestError} `ERR_OCI_MANIFEST_LOCKED`
  */
 export async function updateIndexFile(root: string, change: Change, options: LockOptions): Promise<void> {
+  for (let attempt = 0; attempt < RETRIES; attempt += 1) {
+    if (await withIndexLock(root, options, (lock) => tryUpdate(root, change, lock))) return
+  }
+  throw new OciManifestError('ERR_OCI_MANIFEST_LOCKED', `The lock was taken away ${RETRIES} times`)
+}
+
+/**
+ * Does something while nobody changes `index.json`, except those who know of no lock.
+ *
+ * @throws {OciManifestError} `ERR_OCI_MANIFEST_LOCKED`
+ */
+export async function withIndexLock<T>(
+  root: string,
+  options: LockOptions,
+  work: (lock: Lock) => Promise<T>,
+): Promise<T> {
   const before = turns.get(root) ?? Promise.resolve()
-  const update = before.then(() => updateInTurn(root, change, options))
-  const settled = update.catch(() => undefined)
+  const turn = before.then(async () => {
+    const lock = await acquireLock(join(root, 'index.json.lock'), options)
+    try {
+      return await work(lock)
+    } finally {
+      await lock.release()
+    }
+  })
+  const settled = turn.then(
+    () => undefined,
+    () => undefined,
+  )
   turns.set(root, settled)
   try {
-    await update
+    return await turn
   } finally {
     if (turns.get(root) === settled) turns.delete(root)
   }
 }
 
-async function updateInTurn(root: string, change: Change, options: LockOptions): Promise<void> {
-  for (let attempt = 0; attempt < RETRIES; attempt += 1) {
-    const lock = await acquireLock(join(root, 'index.json.lock'), options)
-    try {
-      await removeAbandoned(root)
-      const now = await readBytes(root)
-      const { index, entries } = openRoots(now)
-      const changed = change(entries)
-      if (changed === entries && now !== undefined) return
-      const chunks = [formatRoots({ index, entries: changed })]
-      const path = join(root, 'index.json')
-      if (await replaceFile({ root, path, chunks, confirm: () => lock.isHeld() })) return
-    } finally {
-      await lock.release()
-    }
-  }
-  throw new OciManifestError('ERR_OCI_MANIFEST_LOCKED', `The lock was taken away ${RETRIES} times`)
-}
-
-function readBytes(root: string): Promise<Uint8Array | undefined> {
-  return readSmallFile(join(root, 'index.json'), ROOTS_LIMITS.maxBytes)
+/** Tells whether the change is in the file, as far as the lock can promise it. */
+async function tryUpdate(root: string, change: Change, lock: Lock): Promise<boolean> {
+  await removeAbandoned(root)
+  const now = (await readIndexFile(root))?.bytes
+  const { index, entries } = openRoots(now)
+  const changed = change(entries)
+  if (changed === entries && now !== undefined) return true
+  const chunks = [formatRoots({ index, entries: changed })]
+  const path = join(root, 'index.json')
+  const placed = await replaceFile({ root, path, chunks, confirm: () => lock.isHeld() })
+  // Who took the lock away at the last moment may have read the file before this change was in it.
+  return placed && (await lock.isHeld())
 }

@@ -9,13 +9,12 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import { readlinkSync } from 'node:fs'
 import { type FileHandle, link, open, readFile, rename, stat, unlink } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { OciManifestError } from '../errors.ts'
 import { isSystemError, system, temporaryPath } from './files.ts'
+import { hostScope, isAlive } from './owner.ts'
 
 /** How patient to be. */
 export interface LockOptions {
@@ -162,24 +161,6 @@ function parseOwner(text: string): Owner | undefined {
   } catch {
     // Not written yet, or not ours.
     return undefined
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return !isSystemError(error, 'ESRCH')
-  }
-}
-
-/** The same process ID is another process in another container, even under the same host name. */
-function hostScope(): string {
-  try {
-    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`
-  } catch {
-    return hostname()
   }
 }
 

@@ -20,8 +20,17 @@ export interface CredentialQuery {
   readonly repository: string | undefined
 }
 
-/** Finds credentials; asked once for each host and repository of a client. */
+/**
+ * Finds credentials. A client asks once for each host and repository that wants to know, and again when what it was
+ * given is not accepted any more.
+ */
 export interface CredentialSource {
   /** `undefined` means anonymous. */
   find(query: CredentialQuery, options?: { readonly signal?: AbortSignal }): Promise<Credential | undefined>
+}
+
+/** Whether a credential can be sent at all: RFC 7617 §2, RFC 6750 §2.1. */
+export function isCredential(credential: Credential): boolean {
+  if (credential.kind === 'basic') return /^[^:\p{Cc}]+$/u.test(credential.username)
+  return /^[\x21-\x7e]+$/.test(credential.token)
 }

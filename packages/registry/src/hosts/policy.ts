@@ -7,15 +7,29 @@
  *
  * @module
  */
-import { BlockList, isIP } from 'node:net'
 import { RegistryError } from '../errors.ts'
-import type { Host } from './host.ts'
 import { redactUrl } from '../http/redact.ts'
+import { isRepositoryName } from '../repository-name.ts'
+import { isInternalName, isPrivateHost } from './addresses.ts'
+import type { Host } from './host.ts'
+import { createHostTable, type HostSettings, mirrorHost, type MirrorSettings } from './settings.ts'
+
+/** A mirror of a registry, as a host. */
+export interface MirrorHost {
+  readonly host: Host
+  readonly byDigestOnly: boolean
+}
 
 /** What is allowed, for all hosts of a client. */
 export interface HostPolicy {
   /** The registry that references call `domain`. */
   hostOf(domain: string): Host
+  /** Its mirrors, in the order they are asked in. */
+  mirrorsOf(registry: Host): readonly MirrorHost[]
+  /** What was said about whoever answers at a URL; nothing is an empty object. */
+  settingsAt(url: string): HostSettings
+  /** Whether the user has named whoever answers at a URL, in settings or as a mirror. */
+  isNamed(url: string): boolean
   /**
    * Refuses a URL that a registry must not send us to.
    *
@@ -24,24 +38,51 @@ export interface HostPolicy {
   assertTarget(target: string, from: string, registry: string): void
 }
 
-/** Docker Hub is called one name and answers under another. */
-const HUB_DOMAINS: readonly string[] = ['docker.io', 'index.docker.io']
-const HUB_ORIGIN = 'https://registry-1.docker.io'
+const NOTHING: HostSettings = {}
 
 /**
- * Makes a policy: HTTPS, except for loopback and the hosts in `insecure`, which are spelled as in a reference:
- * `host` or `host:port`, compared as a whole.
+ * Makes a policy: HTTPS, except for loopback and hosts that are said to be insecure.
+ *
+ * @throws {TypeError} for what is not a host or not a mirror.
  */
-export function createHostPolicy(insecure: readonly string[] = []): HostPolicy {
-  const plain = new Set(insecure.map((entry) => hostOf(entry)))
+export function createHostPolicy(
+  insecure: readonly string[] = [],
+  hosts: Readonly<Record<string, HostSettings>> = {},
+): HostPolicy {
+  const table = createHostTable(insecure, hosts)
+  const settingsAt = (url: string): HostSettings => table.settingsAt(new URL(url)) ?? NOTHING
+  const mirrors = new Map<string, readonly MirrorHost[]>()
+  for (const [name, { mirrors: list = [] }] of Object.entries(hosts)) {
+    const registry = table.addressOf(name)
+    const sorted = list.toSorted((one, other) => (one.priority ?? 0) - (other.priority ?? 0))
+    mirrors.set(
+      registry.origin,
+      sorted.map((mirror) => mirrorOf(registry.name, mirror)),
+    )
+  }
+
+  function mirrorOf(registry: string, { location, byDigestOnly = false, isProxy = false }: MirrorSettings) {
+    const host = mirrorHost(location)
+    const prefix = location.slice(host.length + 1)
+    if (location.includes('/') && !isRepositoryName(prefix)) {
+      throw new TypeError(`Not a mirror: ${JSON.stringify(location)}`)
+    }
+    return {
+      byDigestOnly,
+      host: {
+        ...table.addressOf(host),
+        pathPrefix: prefix === '' ? '' : `${prefix}/`,
+        namespace: isProxy ? registry : undefined,
+      },
+    }
+  }
+
   return {
-    hostOf(domain) {
-      if (HUB_DOMAINS.includes(domain)) return registryAt('docker.io', HUB_ORIGIN)
-      const host = hostOf(domain)
-      const { hostname } = new URL(`http://${host}`)
-      const scheme = plain.has(host) || isLoopback(hostname) ? 'http' : 'https'
-      return registryAt(host, new URL(`${scheme}://${host}`).origin)
-    },
+    hostOf: (domain) => ({ ...table.addressOf(domain), pathPrefix: '', namespace: undefined }),
+    mirrorsOf: ({ origin }) =>
+      (mirrors.get(origin) ?? []).filter(({ host }) => settingsAt(host.origin).blocked !== true),
+    settingsAt,
+    isNamed: (url) => table.isNamed(new URL(url)),
     assertTarget(target, from, registry) {
       const to = new URL(target)
       const home = new URL(registry)
@@ -50,79 +91,19 @@ export function createHostPolicy(insecure: readonly string[] = []): HostPolicy {
       }
       if (to.protocol !== 'https:' && to.protocol !== 'http:') refuse('neither HTTP nor HTTPS')
       if (to.username !== '' || to.password !== '') refuse('it holds user information')
-      if (to.origin === home.origin && new URL(from).origin === home.origin) return
-      const trusted = plain.has(to.host) || to.hostname === home.hostname
-      if (to.protocol === 'http:' && (new URL(from).protocol === 'https:' || !trusted)) {
+      if (table.settingsAt(to)?.blocked === true) {
+        throw new RegistryError('ERR_REGISTRY_REFUSED', `${to.host} is blocked by the settings of the client`)
+      }
+      const before = new URL(from)
+      if (to.origin === home.origin && before.origin === home.origin) return
+      const isHome = to.hostname === home.hostname
+      if (to.protocol === 'http:' && (before.protocol === 'https:' || !(isHome || table.isInsecure(to)))) {
         refuse('not over HTTPS')
       }
-      if (isPrivate(to.hostname) && !trusted) refuse('an address inside a private network')
+      if (isHome || table.isNamed(to)) return
+      if (isPrivateHost(to.hostname)) refuse('an address inside a private network')
+      if (isInternalName(to.hostname) && !isInternalName(home.hostname))
+        refuse('a name inside a private network')
     },
   }
-}
-
-function registryAt(name: string, origin: string): Host {
-  return { name, origin, pathPrefix: '', namespace: undefined }
-}
-
-/** `host[:port]` in the one spelling that URLs have; `80` is the default of both sides of a comparison. */
-function hostOf(entry: string): string {
-  const text = `http://${entry}`
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (
-    url === undefined ||
-    url.pathname !== '/' ||
-    url.search !== '' ||
-    url.hash !== '' ||
-    url.username !== ''
-  ) {
-    throw new TypeError(`Not a host: ${JSON.stringify(entry)}`)
-  }
-  // `new URL` drops `:80`, which over HTTPS is a port like any other.
-  return entry.endsWith(':80') && !url.host.endsWith(':80') ? `${url.host}:80` : url.host
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || contains(LOOPBACK, hostname)
-}
-
-/** Whether a host is spelled as an address that is not on the public internet, or as this machine. */
-function isPrivate(hostname: string): boolean {
-  return hostname === 'localhost' || hostname.endsWith('.localhost') || contains(PRIVATE, hostname)
-}
-
-function contains(networks: BlockList, hostname: string): boolean {
-  const address = hostname.replace(/^\[|\]$/g, '')
-  const version = isIP(address)
-  return version !== 0 && networks.check(address, version === 4 ? 'ipv4' : 'ipv6')
-}
-
-const LOOPBACK = blockList(['127.0.0.0/8', '::1/128'])
-
-/** IANA's special-purpose registries; IPv4 inside IPv6 counts as private whatever it holds. */
-const PRIVATE = blockList([
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '224.0.0.0/3',
-  '::/96',
-  '::ffff:0:0/96',
-  '64:ff9b::/96',
-  'fc00::/7',
-  'fe80::/10',
-  'ff00::/8',
-])
-
-function blockList(prefixes: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const prefix of prefixes) {
-    const [address = '', bits = ''] = prefix.split('/')
-    list.addSubnet(address, Number(bits), isIP(address) === 4 ? 'ipv4' : 'ipv6')
-  }
-  return list
 }

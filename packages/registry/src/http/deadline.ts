@@ -10,6 +10,8 @@
 /** A time limit of one request. */
 export interface Deadline {
   readonly signal: AbortSignal
+  /** Sets the time that is left from now on. */
+  limit(milliseconds: number): void
   /** To be called when the request is over. Idempotent. */
   clear(): void
 }
@@ -19,11 +21,18 @@ export function createDeadline(milliseconds: number | undefined, signal: AbortSi
   const controller = new AbortController()
   const onAbort = (): void => controller.abort(signal?.reason)
   const onTime = (): void => controller.abort(new DOMException('The request took too long', 'TimeoutError'))
-  const timer = milliseconds === undefined ? undefined : setTimeout(onTime, milliseconds)
+  let timer: NodeJS.Timeout | undefined
+  const limit = (left: number): void => {
+    clearTimeout(timer)
+    // A request keeps the process alive by its connection; its time limit alone must not.
+    timer = setTimeout(onTime, left).unref()
+  }
+  if (milliseconds !== undefined) limit(milliseconds)
   if (signal?.aborted === true) onAbort()
   else signal?.addEventListener('abort', onAbort, { once: true })
   return {
     signal: controller.signal,
+    limit,
     clear() {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)

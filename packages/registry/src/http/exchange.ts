@@ -11,6 +11,8 @@ import { connectionFailure, replyFailure } from './failure.ts'
 import { follow, type FollowedResponse } from './follow.ts'
 import type { HostPolicy } from '../hosts/policy.ts'
 import type { Lane, Limiter } from './limiter.ts'
+import { DEFAULT_LIMITS, type ReadLimits } from './limits.ts'
+import type { Notices } from './notices.ts'
 import { redactUrl } from './redact.ts'
 import { parseRetryAfter, type RetryPolicy, withRetries } from './retry.ts'
 import type { Transport } from './transport.ts'
@@ -24,6 +26,8 @@ export interface ExchangeRequest {
   readonly repository: string | undefined
   /** What an access token must allow. */
   readonly scopes: readonly string[]
+  /** Default false. True for what must not be told who asks, even where it is the registry itself. */
+  readonly anonymous?: boolean
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: ByteSource
   /** Statuses that are an answer. Anything else is an error. */
@@ -43,38 +47,57 @@ export interface ExchangeOptions {
   readonly limiter: Limiter
   readonly retry: RetryPolicy
   readonly userAgent: string
+  /** Default: those of {@link ReadLimits}. */
+  readonly limits?: ReadLimits
+  /** Default: nobody is told. */
+  readonly notices?: Notices
 }
 
 /** Sends requests. The slot of a request is free once its body has been read or discarded. */
 export interface Exchange {
   readonly retry: RetryPolicy
   readonly hosts: HostPolicy
+  readonly limits: ReadLimits
   /** @throws {RegistryError} for any status that was not expected; `DigestError` of a body's own source. */
   send(request: ExchangeRequest): Promise<FollowedResponse>
 }
 
 const DOCUMENT_TIMEOUT_MS = 300_000
+/** The words of an error are not worth more. */
+const ERROR_TIMEOUT_MS = 10_000
+/** An authorizer ends by itself; this is for one that does not. */
+const MAX_ROUNDS = 4
 
 /** Puts the parts together. */
 export function createExchange(options: ExchangeOptions): Exchange {
-  const { retry, hosts } = options
+  const { retry, hosts, limiter, limits = DEFAULT_LIMITS } = options
   return {
     retry,
     hosts,
-    send: (request) =>
-      request.retry === false
-        ? sendOnce(options, request)
-        : withRetries(retry, () => sendOnce(options, request), request.signal),
+    limits,
+    send(request) {
+      if (request.retry === false) return sendOnce(options, request)
+      const { origin } = new URL(request.url)
+      const shared: RetryPolicy = {
+        ...retry,
+        onRetry(attempt, delayMs, error) {
+          // A host in trouble is left alone by all requests, not only by the one that found out.
+          limiter.pause(origin, delayMs)
+          retry.onRetry?.(attempt, delayMs, error)
+        },
+      }
+      return withRetries(shared, () => sendOnce(options, request), request.signal)
+    },
   }
 }
 
 async function sendOnce(options: ExchangeOptions, request: ExchangeRequest): Promise<FollowedResponse> {
-  const { limiter } = options
+  const { limiter, limits = DEFAULT_LIMITS } = options
   const { signal, expect } = request
   const summary = { method: request.method, url: redactUrl(request.url) }
-  const { host } = new URL(request.url)
+  const { origin } = new URL(request.url)
   const lane = request.lane ?? 'document'
-  const releaseSlot = await limiter.acquire(host, lane, signal)
+  const releaseSlot = await limiter.acquire(origin, lane, signal)
   // A document that drips in byte by byte must end some time; a blob may take as long as it keeps moving.
   const deadline = createDeadline(lane === 'blob' ? undefined : DOCUMENT_TIMEOUT_MS, signal)
   const release = (): void => {
@@ -82,13 +105,15 @@ async function sendOnce(options: ExchangeOptions, request: ExchangeRequest): Pro
     deadline.clear()
   }
   try {
-    const response = await authorized(options, { ...request, signal: deadline.signal })
+    const { response, authorization } = await authorized(options, { ...request, signal: deadline.signal })
+    if (response.isFromRegistry) options.notices?.read(request.host.name, response.headers)
     if (expect.includes(response.status)) return releasing(response, release, summary, signal)
     if (response.status === 429 || response.status === 503) {
       const wait = parseRetryAfter(response.headers.get('retry-after')?.[0])
-      if (wait !== undefined) limiter.pause(host, wait)
+      if (wait !== undefined) limiter.pause(origin, wait)
     }
-    throw await replyFailure(response, summary)
+    deadline.limit(ERROR_TIMEOUT_MS)
+    throw await replyFailure(response, summary, { maxBytes: limits.errorBytes, authorization })
   } catch (error) {
     release()
     signal?.throwIfAborted()
@@ -105,40 +130,55 @@ class SourceFailure {
   }
 }
 
-/** Sends a request, and once more if a challenge could be answered. */
-async function authorized(options: ExchangeOptions, request: ExchangeRequest): Promise<FollowedResponse> {
-  const { transport, hosts, authorizer, userAgent } = options
+/** A reply, and with what it was asked for. */
+interface Authorized {
+  readonly response: FollowedResponse
+  readonly authorization: string | undefined
+}
+
+/** Sends a request, and again while its challenges can be answered. */
+async function authorized(options: ExchangeOptions, request: ExchangeRequest): Promise<Authorized> {
+  const { authorizer } = options
   const { host, repository, scopes, signal } = request
   const access = { host, repository, scopes }
-  const send = async (authorization: string | undefined): Promise<FollowedResponse> => {
-    const body = request.body && watched(request.body)
-    try {
-      return await follow(transport, hosts, {
-        method: request.method,
-        url: request.url,
-        registry: host.origin,
-        authorization,
-        headers: { 'accept-encoding': 'identity', 'user-agent': userAgent, ...request.headers },
-        ...(body === undefined ? {} : { body }),
-        ...withSignal(signal),
-      })
-    } catch (error) {
-      // The transport reports a broken request; why its body ended is the better answer.
-      throw body?.failure === undefined ? error : new SourceFailure(body.failure)
+  for (let round = 0; ; round++) {
+    const authorization = await authorizer.authorization(access, signal)
+    const response = await sendWith(options, request, authorization)
+    // Whoever the registry has led us to may not ask for anything.
+    if (response.status !== 401 || !response.isFromRegistry || round >= MAX_ROUNDS) {
+      return { response, authorization }
     }
-  }
-  const sent = await authorizer.authorization(access, signal)
-  const response = await send(sent)
-  if (response.status !== 401 || !response.isFromRegistry) return response
-  const challenged = { ...access, headers: response.headers, sent }
-  try {
-    if (!(await authorizer.answer(challenged, signal))) return response
-  } catch (error) {
+    const challenge = { ...access, headers: response.headers, sent: authorization, round }
+    try {
+      if (!(await authorizer.answer(challenge, signal))) return { response, authorization }
+    } catch (error) {
+      await response.discard()
+      throw error
+    }
     await response.discard()
-    throw error
   }
-  await response.discard()
-  return send(await authorizer.authorization(access, signal))
+}
+
+async function sendWith(
+  { transport, hosts, userAgent }: ExchangeOptions,
+  request: ExchangeRequest,
+  authorization: string | undefined,
+): Promise<FollowedResponse> {
+  const body = request.body && watched(request.body)
+  try {
+    return await follow(transport, hosts, {
+      method: request.method,
+      url: request.url,
+      registry: request.host.origin,
+      authorization,
+      headers: { 'accept-encoding': 'identity', 'user-agent': userAgent, ...request.headers },
+      ...(body === undefined ? {} : { body }),
+      ...withSignal(request.signal),
+    })
+  } catch (error) {
+    // The transport reports a broken request; why its body ended is the better answer.
+    throw body?.failure === undefined ? error : new SourceFailure(body.failure)
+  }
 }
 
 /** A source that remembers why it failed. */

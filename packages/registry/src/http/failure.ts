@@ -11,11 +11,11 @@ import {
   type RequestSummary,
   type SpecError,
 } from '../errors.ts'
-import { singleHeader } from './reply-headers.ts'
+import { DEFAULT_LIMITS } from './limits.ts'
+import { withoutSecrets } from './redact.ts'
 import { parseRetryAfter, retryable } from './retry.ts'
 import type { TransportResponse } from './transport.ts'
 
-const MAX_BODY = 64 * 1024
 const MAX_ERRORS = 32
 const MAX_TEXT = 1024
 
@@ -28,8 +28,8 @@ const BY_STATUS: ReadonlyMap<number, RegistryErrorCode> = new Map<number, Regist
   [429, 'ERR_REGISTRY_RATE_LIMITED'],
 ])
 
-/** 499 and 522 are what proxies say when the other side is slow. */
-const RETRYABLE: ReadonlySet<number> = new Set([408, 429, 499, 500, 502, 503, 504, 522])
+/** 499 and 520 to 524 are what proxies say when the other side is slow or away. */
+const RETRYABLE: ReadonlySet<number> = new Set([408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524])
 
 const TIMEOUTS: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
@@ -38,41 +38,68 @@ const TIMEOUTS: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ])
 
-/** Nothing that passes by itself: a name that does not exist, and certificates. */
+/** Nothing that passes by itself: a name that does not exist, certificates, a client that was closed. */
 const PERMANENT =
-  /^(?:ENOTFOUND$|CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/
+  /^(?:ENOTFOUND$|EPROTO$|CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED|UND_ERR_DESTROYED|UND_ERR_CLOSED|UND_ERR_PRX_TLS)/
+/** undici has no code for a proxy that opens no tunnel. */
+const REFUSED_TUNNEL = /^Proxy response \(4/
+
+/** What an error reply is read with. */
+export interface FailureOptions {
+  /** Default 64 KiB. */
+  readonly maxBytes?: number
+  /** The `Authorization` that was sent: a reply that quotes it is cut. */
+  readonly authorization?: string | undefined
+}
 
 /**
- * The error for a reply of an unwanted status. Reads the body, at most 64 KiB of it; an HTML page or nothing at all
- * is as good as a list of errors.
+ * The error for a reply of an unwanted status. Reads the body, but not all of a long one; an HTML page or nothing at
+ * all is as good as a list of errors.
  */
 export async function replyFailure(
   response: TransportResponse,
   request: RequestSummary,
+  options: FailureOptions = {},
 ): Promise<RegistryError> {
   const { status } = response
-  const errors = await readErrors(response)
+  const errors = await readErrors(response, options)
   const [first] = errors
-  const said = first === undefined ? '' : `: ${first.code} ${JSON.stringify(first.message)}`
+  const said = first === undefined ? '' : `: ${JSON.stringify(first.code)} ${JSON.stringify(first.message)}`
   const code = BY_STATUS.get(status) ?? (status >= 500 ? 'ERR_REGISTRY_SERVER' : 'ERR_REGISTRY_REJECTED')
-  const options: RegistryErrorOptions = { status, errors, request }
+  const facts: RegistryErrorOptions = { status, errors, request }
   const message = `${request.method} ${request.url} was answered ${status}${said}`
-  const error = new RegistryError(status < 400 ? 'ERR_REGISTRY_RESPONSE' : code, message, options)
+  const error = new RegistryError(status < 400 ? 'ERR_REGISTRY_RESPONSE' : code, message, facts)
   if (!RETRYABLE.has(status)) return error
-  return retryable(error, parseRetryAfter(singleHeader(response.headers, 'retry-after')))
+  const asksToWait = status === 429 || status === 503
+  return retryable(error, asksToWait ? parseRetryAfter(firstHeader(response, 'retry-after')) : undefined)
 }
 
 /** The error for an exchange that broke. Errors of ours, and of the body's own source, come back as they are. */
 export function connectionFailure(cause: unknown, request: RequestSummary): unknown {
-  if (cause instanceof RegistryError || cause instanceof DigestError) return cause
+  if (cause instanceof RegistryError || cause instanceof DigestError || cause instanceof TypeError)
+    return cause
   const code = codeOf(cause)
+  if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
+    const message = `The body of ${request.method} ${request.url} is not as long as its source said`
+    return new DigestError('ERR_DIGEST_SIZE', message, { cause })
+  }
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') {
+    const message = `The headers of the answer to ${request.method} ${request.url} are too long`
+    return new RegistryError('ERR_REGISTRY_LIMIT', message, { cause, request })
+  }
   const late = TIMEOUTS.has(code) || (cause instanceof Error && cause.name === 'TimeoutError')
   const message = `${request.method} ${request.url} ${late ? 'took too long' : 'lost its connection'}`
   const error = new RegistryError(late ? 'ERR_REGISTRY_TIMEOUT' : 'ERR_REGISTRY_CONNECTION', message, {
     cause,
     request,
   })
-  return PERMANENT.test(code) ? error : retryable(error)
+  const isPermanent = PERMANENT.test(code) || (cause instanceof Error && REFUSED_TUNNEL.test(cause.message))
+  return isPermanent ? error : retryable(error)
+}
+
+/** An answer that is an error already need not be well-formed. */
+function firstHeader({ headers }: TransportResponse, name: string): string | undefined {
+  return headers.get(name)?.[0]
 }
 
 function codeOf(error: unknown): string {
@@ -80,10 +107,11 @@ function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
-async function readErrors(response: TransportResponse): Promise<SpecError[]> {
+async function readErrors(response: TransportResponse, options: FailureOptions): Promise<SpecError[]> {
   try {
-    const bytes = await readAll(response.body, MAX_BODY)
-    const document: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    const bytes = await readAll(response.body, options.maxBytes ?? DEFAULT_LIMITS.errorBytes)
+    const text = withoutSecrets(new TextDecoder().decode(bytes), options.authorization)
+    const document: unknown = JSON.parse(text)
     const list = isObject(document) ? document['errors'] : undefined
     return Array.isArray(list) ? list.slice(0, MAX_ERRORS).flatMap(readError) : []
   } catch {

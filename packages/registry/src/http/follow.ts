@@ -5,6 +5,7 @@
  */
 import { RegistryError } from '../errors.ts'
 import type { HostPolicy } from '../hosts/policy.ts'
+import { observed } from './diagnostics.ts'
 import { resolveLocation } from './location.ts'
 import { redactUrl } from './redact.ts'
 import { singleHeader } from './reply-headers.ts'
@@ -43,11 +44,13 @@ export async function follow(
 ): Promise<FollowedResponse> {
   const { registry, authorization, ...rest } = request
   let { url } = request
+  hosts.assertTarget(url, registry, registry)
   let isFromRegistry = new URL(url).origin === registry
   for (let hop = 0; ; hop++) {
     const headers =
       isFromRegistry && authorization !== undefined ? { ...rest.headers, authorization } : rest.headers
-    const response = await transport.send({ ...rest, url, headers })
+    const hopRequest = { ...rest, url, headers }
+    const response = await observed(hopRequest, () => transport.send(hopRequest))
     if (!REDIRECTS.has(response.status)) {
       const { status, body } = response
       return {

@@ -10,9 +10,9 @@ export type Lane = 'document' | 'blob'
 
 /** Slots per host and lane. */
 export interface Limiter {
-  /** Waits for a slot. The function it gives frees the slot, and may be called more than once. */
+  /** Waits for a slot of a host, which is told by its origin. The function it gives frees the slot, and may be called more than once. */
   acquire(host: string, lane: Lane, signal?: AbortSignal): Promise<() => void>
-  /** Gives a host, which said that it is overloaded, no new request for a while. */
+  /** Gives a host that is overloaded, or does not answer, no new request for a while. */
   pause(host: string, milliseconds: number): void
 }
 
@@ -21,8 +21,11 @@ interface Queue {
   readonly waiting: (() => void)[]
 }
 
-/** `concurrency` slots in each lane of each host. */
-export function createLimiter(concurrency: number): Limiter {
+/** `concurrency` slots in each lane of each host, unless `ofHost` knows better. */
+export function createLimiter(
+  concurrency: number,
+  ofHost: (host: string) => number | undefined = () => undefined,
+): Limiter {
   const queues = new Map<string, Queue>()
   const pausedUntil = new Map<string, number>()
 
@@ -31,7 +34,7 @@ export function createLimiter(concurrency: number): Limiter {
       const key = `${lane} ${host}`
       const queue = queues.get(key) ?? { active: 0, waiting: [] }
       queues.set(key, queue)
-      if (queue.active >= concurrency) await turn(queue, signal)
+      if (queue.active >= (ofHost(host) ?? concurrency)) await turn(queue, signal)
       else queue.active++
       let held = true
       const release = (): void => {
@@ -39,24 +42,29 @@ export function createLimiter(concurrency: number): Limiter {
         held = false
         const next = queue.waiting.shift()
         // The slot goes from hand to hand, so nobody can slip in between.
-        if (next === undefined) queue.active--
-        else next()
+        if (next !== undefined) next()
+        // Replies can name any number of hosts, which must not be remembered for ever.
+        else if (--queue.active === 0) queues.delete(key)
       }
       try {
-        for (let wait = remaining(); wait > 0; wait = remaining()) await sleep(wait, signal)
+        for (let wait = remaining(host); wait > 0; wait = remaining(host)) await sleep(wait, signal)
       } catch (error) {
         release()
         throw error
       }
       return release
-
-      function remaining(): number {
-        return (pausedUntil.get(host) ?? 0) - Date.now()
-      }
     },
     pause(host, milliseconds) {
       pausedUntil.set(host, Math.max(pausedUntil.get(host) ?? 0, Date.now() + milliseconds))
     },
+  }
+
+  function remaining(host: string): number {
+    const until = pausedUntil.get(host)
+    if (until === undefined) return 0
+    const wait = until - Date.now()
+    if (wait <= 0) pausedUntil.delete(host)
+    return wait
   }
 }
 

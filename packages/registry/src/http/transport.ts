@@ -8,7 +8,8 @@
  * @module
  */
 import type { ByteSource } from '@varve/digest'
-import { Agent, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
+import { type ConnectionOptions, createDispatchers } from './dispatchers.ts'
 
 /** A request. The URL is sent as it is written: an upload location is opaque, and its query may be signed. */
 export interface TransportRequest {
@@ -41,10 +42,10 @@ export interface Transport {
 }
 
 /** How {@link createTransport} connects. */
-export interface TransportOptions {
-  /** For proxies, certificates and client keys; stays the caller's to close. Default: an agent of its own. */
+export interface TransportOptions extends Partial<ConnectionOptions> {
+  /** Takes the place of all that is about connecting; stays the caller's to close. Default: undici, with agents of its own. */
   readonly dispatcher?: Dispatcher
-  /** Default 30 s. Does not apply to a `dispatcher`. */
+  /** Default 30 s. */
   readonly connectTimeoutMs?: number
   /** From the last byte sent to the first received. Default 120 s, since registries hash before they answer. */
   readonly headersTimeoutMs?: number
@@ -54,24 +55,28 @@ export interface TransportOptions {
 
 /** A body not wanted is read on to here, which keeps the connection; beyond it the connection is closed. */
 const DISCARD_LIMIT = 64 * 1024
+/** So long may a body not wanted drip. */
+const DISCARD_TIMEOUT_MS = 1000
 
 /** A transport over undici. */
 export function createTransport(options: TransportOptions = {}): Transport {
-  const { connectTimeoutMs = 30_000, headersTimeoutMs = 120_000, idleTimeoutMs = 60_000 } = options
-  const own =
-    options.dispatcher === undefined ? new Agent({ connect: { timeout: connectTimeoutMs } }) : undefined
-  const dispatcher = options.dispatcher ?? own!
+  const connectTimeoutMs = milliseconds(options.connectTimeoutMs, 30_000)
+  const headersTimeout = milliseconds(options.headersTimeoutMs, 120_000)
+  const bodyTimeout = milliseconds(options.idleTimeoutMs, 60_000)
+  const dispatchers = createDispatchers({ ...options, connectTimeoutMs })
   return {
     async send({ method, url, headers, body, signal }) {
       signal?.throwIfAborted()
+      const { origin } = new URL(url)
+      const dispatcher = options.dispatcher ?? dispatchers.at(origin)
       const response = await dispatcher.request({
-        origin: new URL(url).origin,
+        origin,
         path: pathOf(url),
         method,
-        headers: body?.size === undefined ? headers : { ...headers, 'content-length': String(body.size) },
+        headers: { ...headers, ...(body?.size === undefined ? {} : { 'content-length': String(body.size) }) },
         body: body === undefined || body.size === 0 ? null : (body.open(signal && { signal }) as never),
-        headersTimeout: headersTimeoutMs,
-        bodyTimeout: idleTimeoutMs,
+        headersTimeout,
+        bodyTimeout,
         ...(signal === undefined ? {} : { signal }),
       })
       return {
@@ -79,15 +84,22 @@ export function createTransport(options: TransportOptions = {}): Transport {
         headers: headersOf(response.headers),
         body: response.body,
         async discard() {
+          const timer = setTimeout(() => response.body.destroy(), DISCARD_TIMEOUT_MS)
           // What happens to an unwanted body interests nobody.
           await response.body.dump({ limit: DISCARD_LIMIT }).catch(() => undefined)
+          clearTimeout(timer)
         },
       }
     },
-    async close() {
-      await own?.destroy()
-    },
+    close: () => dispatchers.destroy(),
   }
+}
+
+/** Longer timers fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+function milliseconds(given: number | undefined, standard: number): number {
+  return Math.min(given ?? standard, MAX_TIMER_MS)
 }
 
 /** Path and query byte for byte; `new URL` would write some of them differently. */

@@ -1,30 +1,16 @@
 /**
- * Manifests over the wire: distribution-spec, "Pulling manifests" and "Pushing manifests".
+ * Manifests from a registry: distribution-spec, "Pulling manifests".
  *
  * @module
  */
-import {
-  algorithmOf,
-  assertExpected,
-  bytesSource,
-  type Descriptor,
-  type Digest,
-  digestOf,
-  isDigest,
-} from '@varve/digest'
-import {
-  DOCUMENT_MEDIA_TYPES,
-  isDocumentType,
-  isSchema1Type,
-  isTag,
-  parseDocument,
-  parseJson,
-} from '@varve/oci-manifest'
+import { algorithmOf, assertExpected, type Descriptor, type Digest, digestOf, isDigest } from '@varve/digest'
+import { isDocumentType, isSchema1Type, parseDocument, parseJson } from '@varve/oci-manifest'
 import { type Endpoint, sendTo } from '../endpoint.ts'
 import { RegistryError } from '../errors.ts'
 import type { FollowedResponse } from '../http/follow.ts'
 import { readReply } from '../http/reply-body.ts'
-import { contentDigest, contentLength, contentType } from '../http/reply-headers.ts'
+import { contentDigest, contentLength, contentType, singleHeader } from '../http/reply-headers.ts'
+import { ACCEPT, manifestTarget } from './target.ts'
 
 /** A manifest as received. */
 export interface ReceivedManifest {
@@ -32,10 +18,11 @@ export interface ReceivedManifest {
   readonly bytes: Uint8Array
 }
 
-/** Largest manifest that is read, twice what registries must take. */
-export const MAX_MANIFEST_BYTES: number = 8 * 1024 * 1024
-
-const ACCEPT = DOCUMENT_MEDIA_TYPES.join(', ')
+/** A manifest, and what its registry calls this state of its tag. */
+export interface TaggedManifest extends ReceivedManifest {
+  /** `ETag`, for a push that must not overwrite another's. */
+  readonly etag: string | undefined
+}
 
 /**
  * Fetches a manifest.
@@ -47,6 +34,16 @@ export async function fetchManifest(
   reference: string,
   signal?: AbortSignal,
 ): Promise<ReceivedManifest> {
+  const { descriptor, bytes } = await fetchTagged(endpoint, reference, signal)
+  return { descriptor, bytes }
+}
+
+/** As {@link fetchManifest}. */
+export async function fetchTagged(
+  endpoint: Endpoint,
+  reference: string,
+  signal?: AbortSignal,
+): Promise<TaggedManifest> {
   const response = await sendTo(endpoint, {
     method: 'GET',
     target: manifestTarget(reference),
@@ -55,10 +52,11 @@ export async function fetchManifest(
     expect: [200],
     signal,
   })
-  const bytes = await readReply(response, MAX_MANIFEST_BYTES, 'The manifest')
+  const bytes = await readReply(response, endpoint.exchange.limits.documentBytes, 'The manifest')
   const digest = provenDigest(response, reference, bytes)
   const mediaType = provenType(contentType(response.headers), bytes, digest)
-  return { descriptor: { mediaType, digest, size: bytes.byteLength }, bytes }
+  const etag = singleHeader(response.headers, 'etag')
+  return { descriptor: { mediaType, digest, size: bytes.byteLength }, bytes, etag }
 }
 
 /**
@@ -101,39 +99,6 @@ export async function ifFound<T>(request: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Pushes a manifest, byte for byte, under a tag or its digest. */
-export async function pushManifest(
-  endpoint: Endpoint,
-  reference: string,
-  descriptor: Descriptor,
-  bytes: Uint8Array,
-  signal?: AbortSignal,
-): Promise<void> {
-  assertExpected(
-    { digest: digestOf(bytes, algorithmOf(descriptor.digest)), size: bytes.byteLength },
-    descriptor,
-  )
-  const response = await sendTo(endpoint, {
-    method: 'PUT',
-    target: manifestTarget(reference),
-    access: 'push',
-    headers: { 'content-type': descriptor.mediaType },
-    body: bytesSource(bytes),
-    expect: [200, 201, 202],
-    signal,
-  })
-  await response.discard()
-  const announced = contentDigest(response.headers)
-  if (announced === undefined || algorithmOf(announced) !== algorithmOf(descriptor.digest)) return
-  assertExpected({ digest: announced, size: descriptor.size }, descriptor)
-}
-
-/** @throws {TypeError} if `reference` is neither a tag nor a digest; it would change the URL. */
-function manifestTarget(reference: string): string {
-  if (isTag(reference) || isDigest(reference)) return `manifests/${reference}`
-  throw new TypeError(`Neither a tag nor a digest: ${JSON.stringify(reference)}`)
-}
-
 /** A digest that was asked for is the proof; a tag leaves us with what the registry announces, or with sha256. */
 function provenDigest(response: FollowedResponse, reference: string, bytes: Uint8Array): Digest {
   const expected = announcedDigest(response, reference)
@@ -164,7 +129,7 @@ function provenType(header: string | undefined, bytes: Uint8Array, digest: Diges
     throw new RegistryError('ERR_REGISTRY_RESPONSE', `The manifest ${digest} comes without a media type`)
   }
   if (isDocumentType(mediaType)) {
-    parseDocument(bytes, { mediaType, maxBytes: MAX_MANIFEST_BYTES })
+    parseDocument(bytes, { mediaType, maxBytes: bytes.byteLength })
     return mediaType
   }
   const stated = statedType(bytes)
@@ -176,7 +141,7 @@ function provenType(header: string | undefined, bytes: Uint8Array, digest: Diges
 }
 
 function statedType(bytes: Uint8Array): string | undefined {
-  const document = parseJson(bytes, { maxBytes: MAX_MANIFEST_BYTES })
+  const document = parseJson(bytes, { maxBytes: bytes.byteLength })
   const stated = document instanceof Map ? document.get('mediaType') : undefined
   return typeof stated === 'string' ? stated : undefined
 }

@@ -49,7 +49,10 @@ export async function getBlob(context: Context, request: Request, route: RouteOf
 
 /** Takes a blob out of the repository. Its bytes stay until the store's garbage collection finds them unused. */
 export async function deleteBlob(context: Context, route: RouteOf<'blob'>): Promise<Response> {
-  if (!(await context.catalog.blobs.remove(route.repository, route.digest))) throw unknownBlob(route.digest)
+  const { repository, digest } = route
+  const row = await context.catalog.blobs.remove(repository, digest)
+  if (row === undefined) throw unknownBlob(digest)
+  context.quota.removed(repository, row.size)
   return new Response(null, { status: 202, headers: { 'Content-Length': '0' } })
 }
 

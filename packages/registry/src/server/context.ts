@@ -5,7 +5,10 @@
  */
 import type { BlobStore } from '@varve/cache-store'
 import type { Catalog } from './catalog.ts'
+import type { UnderLease } from './leases.ts'
 import type { RegistryLimits } from './limits.ts'
+import type { Quota } from './quota.ts'
+import type { InTurn } from './turns.ts'
 import type { Uploads } from './uploads.ts'
 
 /** Handed to each endpoint by the handler. */
@@ -14,6 +17,11 @@ export interface Context {
   readonly catalog: Catalog
   readonly uploads: Uploads
   readonly limits: RegistryLimits
+  readonly quota: Quota
+  readonly underLease: UnderLease
+  /** Changes of one manifest in one repository. */
+  readonly inTurn: InTurn
+  readonly now: () => number
   /** Manifests may name content that is not in the repository. */
   readonly allowMissing: boolean
   /** Whether the caller of this request may read another repository: asked before a mount. */

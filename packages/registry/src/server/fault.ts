@@ -19,13 +19,14 @@ export type FaultCode =
   | 'NAME_UNKNOWN'
   | 'SIZE_INVALID'
   | 'TOOMANYREQUESTS'
+  | 'UNAUTHORIZED'
   | 'UNSUPPORTED'
   | 'PAGINATION_NUMBER_INVALID'
   | 'TAG_INVALID'
   | 'UNKNOWN'
 
 /** Facts of a {@link Fault} beside its status and code. */
-export interface FaultOptions {
+export interface FaultOptions extends ErrorOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly detail?: unknown
   /** Several errors at once, instead of the one made of code, message and detail. */
@@ -39,7 +40,7 @@ export class Fault extends Error {
   readonly headers: Readonly<Record<string, string>>
 
   constructor(status: number, code: FaultCode, message: string, options: FaultOptions = {}) {
-    super(message)
+    super(message, options)
     this.status = status
     const { detail } = options
     this.errors = options.errors ?? [{ code, message, ...(detail === undefined ? {} : { detail }) }]
@@ -53,9 +54,15 @@ export function faultResponse(fault: Fault): Response {
   return new Response(body, {
     status: fault.status,
     headers: {
+      ...fault.headers,
       'Content-Type': 'application/json',
       'Content-Length': String(body.byteLength),
-      ...fault.headers,
     },
   })
+}
+
+/** The store has no room, or cannot be written now. */
+export function storeTakesNothing(cause?: unknown): Fault {
+  const headers = { 'Retry-After': '30' }
+  return new Fault(503, 'UNKNOWN', 'The store takes nothing at the moment', { headers, cause })
 }

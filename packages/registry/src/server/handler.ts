@@ -3,23 +3,24 @@
  *
  * @module
  */
-import type { BlobStore, RefStore } from '@varve/cache-store'
+import type { BlobStore, Pins, RefStore } from '@varve/cache-store'
+import type { Access, Authorize } from './access.ts'
 import { deleteBlob, getBlob } from './blob-endpoint.ts'
 import { createCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
 import { Fault, faultResponse } from './fault.ts'
+import { createLeases } from './leases.ts'
 import { DEFAULT_LIMITS, type RegistryLimits } from './limits.ts'
-import { listReferrers, listTags } from './listing-endpoint.ts'
+import { listReferrers, listRepositories, listTags } from './listing-endpoint.ts'
 import { deleteManifest, getManifest, putManifest } from './manifest-endpoint.ts'
+import { createQuota, type RegistryQuota } from './quota.ts'
 import { parseRoute, type Route } from './route.ts'
+import { createTurns } from './turns.ts'
 import { appendChunk, cancelUpload, finishUpload, startUpload, uploadStatus } from './upload-endpoint.ts'
 import { createUploads } from './uploads.ts'
 
-/** What a request wants to do, and where. `repository` is undefined for `/v2/` itself. */
-export interface Access {
-  readonly repository: string | undefined
-  readonly action: 'pull' | 'push' | 'delete'
-}
+/** What can be deleted. Without its tags a manifest can still be pulled by digest. */
+export type DeleteKind = 'tag' | 'manifest' | 'blob'
 
 /** What a registry is made of. */
 export interface RegistryHandlerOptions {
@@ -27,18 +28,25 @@ export interface RegistryHandlerOptions {
   readonly blobs: BlobStore
   /** Where the names are: documents below `registry/`. */
   readonly refs: RefStore
+  /** Pins of the same store: its collections then leave alone what is just being pushed. */
+  readonly pins?: Pins
   /** Answers every push, delete and upload with 405. */
   readonly readOnly?: boolean
-  /** Answers every delete with 405 unless set. */
-  readonly allowDelete?: boolean
+  /** What may be deleted: all, or some kinds. Default none; other deletes are answered with 405. */
+  readonly allowDelete?: boolean | readonly DeleteKind[]
   /** Takes manifests although content they name is not in the repository: sparse indexes. */
   readonly allowMissing?: boolean
   readonly limits?: Partial<RegistryLimits>
-  /** Asked before anything else; a response it gives, such as a 401 with its challenge, is sent instead. */
-  readonly authorize?: (access: Access, request: Request) => Promise<Response | undefined>
+  /** What is beyond it is refused with 403. */
+  readonly quota?: RegistryQuota
+  /**
+   * Asked before anything is done, and once more about the source of a mount. A response it gives is sent instead; see
+   * `basicAuthorizer` and `bearerAuthorizer`.
+   */
+  readonly authorize?: Authorize
   /** Told why an answer was 500, or broke off; the client is not. */
   readonly onError?: (error: unknown) => void
-  /** Clock in milliseconds, for the age of uploads. Default `Date.now`. */
+  /** Clock in milliseconds. Default `Date.now`. */
   readonly now?: () => number
 }
 
@@ -54,18 +62,30 @@ export type RegistryHandler = (request: Request) => Promise<Response>
  * await handler(new Request('http://registry.test/v2/'))
  */
 export function createRegistryHandler(options: RegistryHandlerOptions): RegistryHandler {
-  const { blobs, refs, readOnly = false, allowDelete = false, allowMissing = false, authorize } = options
+  const { blobs, refs, readOnly = false, allowMissing = false, authorize, now = Date.now } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const uploads = createUploads(blobs, limits, options.now ?? Date.now)
-  const catalog = createCatalog(refs)
+  const shared = {
+    blobs,
+    catalog: createCatalog(refs, now),
+    uploads: createUploads(blobs, limits, now),
+    limits,
+    quota: createQuota(refs, options.quota ?? {}, now),
+    underLease: createLeases(options.pins),
+    inTurn: createTurns(),
+    now,
+    allowMissing,
+  }
 
   const answer = async (request: Request): Promise<Response> => {
     const route = parseRoute(new URL(request.url).pathname)
     const endpoint = findEndpoint(route, request.method)
     if (endpoint === undefined) throw unsupported('This endpoint has no such method')
     const { action, run } = endpoint
-    if (action !== 'pull' && readOnly) throw unsupported('This registry is read-only')
-    if (action === 'delete' && !allowDelete) throw unsupported('This registry does not delete')
+    if (readOnly && (action === 'push' || action === 'delete'))
+      throw unsupported('This registry is read-only')
+    if (action === 'delete' && !mayDelete(options.allowDelete, route)) {
+      throw unsupported('This registry does not delete this')
+    }
     const repository = 'repository' in route ? route.repository : undefined
     const denied = await authorize?.({ repository, action }, request)
     // A copy, since the headers of a response that came from elsewhere may be frozen.
@@ -75,18 +95,27 @@ export function createRegistryHandler(options: RegistryHandlerOptions): Registry
     const report = (error: unknown): void => {
       if (!request.signal.aborted) options.onError?.(error)
     }
-    return run({ blobs, catalog, uploads, limits, allowMissing, mayPull, report }, request)
+    return run({ ...shared, mayPull, report }, request)
   }
 
   return async (request) => {
     try {
       return withVersion(await answer(request))
     } catch (error) {
-      if (error instanceof Fault) return withVersion(faultResponse(error))
+      if (error instanceof Fault) {
+        if (error.status >= 500) options.onError?.(error)
+        return withVersion(faultResponse(error))
+      }
       options.onError?.(error)
       return withVersion(faultResponse(new Fault(500, 'UNKNOWN', 'The registry failed; its log says why')))
     }
   }
+}
+
+function mayDelete(allowed: RegistryHandlerOptions['allowDelete'] = false, route: Route): boolean {
+  if (typeof allowed === 'boolean') return allowed
+  const kind = route.kind === 'manifest' ? (route.reference.tag === undefined ? 'manifest' : 'tag') : 'blob'
+  return allowed.includes(kind)
 }
 
 interface Endpoint {
@@ -101,6 +130,9 @@ function findEndpoint(route: Route, method: string): Endpoint | undefined {
     case 'base':
       if (isRead) return { action: 'pull', run: async () => baseResponse() }
       break
+    case 'catalog':
+      if (isRead) return { action: 'list', run: listRepositories }
+      break
     case 'blob':
       if (isRead) return { action: 'pull', run: (context, request) => getBlob(context, request, route) }
       if (method === 'DELETE') return { action: 'delete', run: (context) => deleteBlob(context, route) }
@@ -111,7 +143,7 @@ function findEndpoint(route: Route, method: string): Endpoint | undefined {
       }
       break
     case 'upload':
-      if (isRead) return { action: 'push', run: async (context) => uploadStatus(context, route) }
+      if (isRead) return { action: 'push', run: (context) => uploadStatus(context, route) }
       if (method === 'PATCH') {
         return { action: 'push', run: (context, request) => appendChunk(context, request, route) }
       }

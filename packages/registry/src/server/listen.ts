@@ -4,10 +4,20 @@
  * @module
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { RegistryError } from '../errors.ts'
-import { streamOf } from './body.ts'
+import { chunksOf, streamOf } from './body.ts'
+
+/** Keys of a server, as PEM. */
+export interface ServerTls {
+  /** Its certificate, and those between it and an authority. */
+  readonly cert: string | Uint8Array
+  readonly key: string | Uint8Array
+  /** An authority: only clients with a certificate of it are served. */
+  readonly ca?: string | Uint8Array
+}
 
 /** Where a server listens, and how long it waits. */
 export interface ListenOptions {
@@ -19,6 +29,14 @@ export interface ListenOptions {
   readonly idleTimeoutMs?: number
   /** A request that takes longer to arrive is answered 408. Default 1 h, since a large blob takes its time. */
   readonly requestTimeoutMs?: number
+  /** Speaks HTTPS. */
+  readonly tls?: ServerTls
+}
+
+/** How a server ends. */
+export interface CloseOptions {
+  /** Exchanges that have begun may take so long to end before they are cut. Default 0. */
+  readonly graceMs?: number
 }
 
 /** A server that listens. */
@@ -26,42 +44,64 @@ export interface RegistryServer extends AsyncDisposable {
   /** Such as `http://127.0.0.1:5000`. */
   readonly url: string
   readonly port: number
-  /** Stops accepting and cuts what is open. Idempotent. */
-  close(): Promise<void>
+  /** Stops accepting, lets exchanges end for as long as it is told to, and cuts what is open. Idempotent. */
+  close(options?: CloseOptions): Promise<void>
 }
 
 /** A refused upload is read on for this long, so that its sender gets to see the answer and not a broken pipe. */
 const LINGER_MS = 1000
 
 /**
- * Serves `handler` over HTTP/1.1, without TLS. Bodies stream both ways; a slow reader slows the store down and fills
- * no memory.
+ * Serves `handler` over HTTP/1.1. Bodies stream both ways; a slow reader slows the store down and fills no memory.
  *
- * @throws {RegistryError} `ERR_REGISTRY_LISTEN` if the address cannot be had; `cause` says why.
+ * @throws {RegistryError} `ERR_REGISTRY_LISTEN` if the address cannot be had, or the keys are none; `cause` says why.
  */
 export async function listen(
   handler: (request: Request) => Promise<Response>,
   options: ListenOptions = {},
 ): Promise<RegistryServer> {
   const { host = '127.0.0.1', port = 0, idleTimeoutMs = 120_000, requestTimeoutMs = 3_600_000 } = options
-  const server = createServer(
-    { requestTimeout: requestTimeoutMs, headersTimeout: Math.min(30_000, requestTimeoutMs) },
-    (incoming, outgoing) => void serve(handler, incoming, outgoing),
-  )
+  const timeouts = { requestTimeout: requestTimeoutMs, headersTimeout: Math.min(30_000, requestTimeoutMs) }
+  const server = openServer(options.tls, timeouts, (incoming, outgoing) => {
+    void serve(handler, incoming, outgoing, () => !server.listening)
+  })
   server.timeout = idleTimeoutMs
   await bind(server, host, port)
   const address = server.address() as AddressInfo
-  const close = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    })
+  const authority = address.family === 'IPv6' ? `[${address.address}]` : address.address
   return {
-    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    url: `${options.tls === undefined ? 'http' : 'https'}://${authority}:${address.port}`,
     port: address.port,
-    close,
-    [Symbol.asyncDispose]: close,
+    close: ({ graceMs = 0 } = {}) => closeServer(server, graceMs),
+    [Symbol.asyncDispose]: () => closeServer(server, 0),
   }
+}
+
+function openServer(
+  tls: ServerTls | undefined,
+  timeouts: { readonly requestTimeout: number; readonly headersTimeout: number },
+  answer: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
+): Server {
+  if (tls === undefined) return createServer(timeouts, answer)
+  const [cert, key] = [Buffer.from(tls.cert), Buffer.from(tls.key)]
+  const mutual = tls.ca === undefined ? {} : { ca: Buffer.from(tls.ca), requestCert: true }
+  try {
+    return createTlsServer({ ...timeouts, cert, key, ...mutual }, answer)
+  } catch (cause) {
+    throw new RegistryError('ERR_REGISTRY_LISTEN', 'These are no certificate and key', { cause })
+  }
+}
+
+function closeServer(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), Math.min(graceMs, 2 ** 31 - 1))
+    // Also closes connections that are idle.
+    server.close(() => {
+      clearTimeout(cut)
+      resolve()
+    })
+    if (graceMs <= 0) server.closeAllConnections()
+  })
 }
 
 function bind(server: Server, host: string, port: number): Promise<void> {
@@ -83,6 +123,7 @@ async function serve(
   handler: (request: Request) => Promise<Response>,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
+  isClosing: () => boolean,
 ): Promise<void> {
   const ended = new AbortController()
   outgoing.once('close', () => ended.abort())
@@ -93,12 +134,16 @@ async function serve(
       return
     }
     const response = await handler(request)
+    // A server that closes would wait in vain for a connection that is kept alive.
+    if (isClosing()) outgoing.shouldKeepAlive = false
     outgoing.writeHead(response.status, headerLines(response.headers))
+    // A body of another length than announced would be taken for the next answer on the connection.
+    outgoing.strictContentLength = true
     if (response.body === null || incoming.method === 'HEAD') {
       await response.body?.cancel()
       outgoing.end()
     } else {
-      await pipeline(response.body, outgoing)
+      await pipeline(chunksOf(response.body), outgoing)
     }
     if (!incoming.complete) linger(incoming)
   } catch {

@@ -1,15 +1,18 @@
 /**
- * Lists: tags and referrers of a repository.
+ * Lists: repositories, and the tags and referrers of one.
  *
  * @module
  */
 import { parseIndex, isDocumentType, MEDIA_TYPE_OCI_INDEX } from '@varve/oci-manifest'
-import { type Descriptor, type Digest, readAll } from '@varve/digest'
+import { type Descriptor, type Digest, parseDigest, readAll } from '@varve/digest'
 import type { Context } from './context.ts'
 import { Fault } from './fault.ts'
 import { describeReferrer } from './manifest-facts.ts'
 import { cutPage } from './page.ts'
 import type { RouteOf } from './route.ts'
+
+/** Manifests read at once, where each is a request to a store far away. */
+const AT_ONCE = 16
 
 /** GET `/v2/<name>/tags/list`: distribution-spec, "Listing Tags". */
 export async function listTags(
@@ -18,12 +21,20 @@ export async function listTags(
   route: RouteOf<'tags'>,
 ): Promise<Response> {
   const { repository } = route
-  const tags = await context.catalog.tags.list(repository)
+  const url = new URL(request.url)
+  const tags = await context.catalog.tags.list(repository, url.searchParams.has('last'))
   if (tags.length === 0 && (await isUnknown(context, repository))) {
     throw new Fault(404, 'NAME_UNKNOWN', 'There is no such repository', { detail: { name: repository } })
   }
-  const page = cutPage(tags, new URL(request.url), context.limits.pageEntries)
+  const page = cutPage(tags, url, context.limits.pageEntries)
   return jsonResponse('application/json', { name: repository, tags: page.entries }, page.headers)
+}
+
+/** GET `/v2/_catalog`: Docker Registry HTTP API V2, "Listing Repositories". Those that hold a manifest. */
+export async function listRepositories(context: Context, request: Request): Promise<Response> {
+  const names = await context.catalog.names.list()
+  const page = cutPage(names, new URL(request.url), context.limits.pageEntries)
+  return jsonResponse('application/json', { repositories: page.entries }, page.headers)
 }
 
 /**
@@ -41,14 +52,14 @@ export async function listReferrers(
   const digests = new Set(await context.catalog.referrers.list(repository, subject))
   for (const listed of await listedUnderTag(context, repository, subject)) digests.add(listed)
 
-  const described = new Map<string, Descriptor>()
-  for (const digest of [...digests].toSorted()) {
-    const descriptor = await describe(context, repository, digest)
-    if (descriptor === undefined || (wanted !== null && descriptor.artifactType !== wanted)) continue
-    described.set(digest, descriptor)
-  }
-  const page = cutPage([...described.keys()], url, context.limits.pageEntries)
-  const manifests = page.entries.flatMap((digest) => described.get(digest) ?? [])
+  const { pageEntries } = context.limits
+  const sorted = [...digests].toSorted()
+  // Only a filter has to look into those of other pages.
+  const page =
+    wanted === null
+      ? cutPage(sorted, url, pageEntries)
+      : cutPage(await filtered(context, repository, sorted, wanted), url, pageEntries)
+  const manifests = await describeAll(context, repository, page.entries)
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPE_OCI_INDEX, manifests }
   const filters = wanted === null ? {} : { 'OCI-Filters-Applied': 'artifactType' }
   return jsonResponse(MEDIA_TYPE_OCI_INDEX, index, { ...page.headers, ...filters })
@@ -71,6 +82,32 @@ async function listedUnderTag(context: Context, repository: string, subject: Dig
 /** distribution-spec, "Unavailable Referrers API": algorithm cut to 32 characters, encoding to 64. */
 function referrersTag(subject: Digest): string {
   return subject.replace(':', '-').slice(0, subject.indexOf(':') + 1 + 64)
+}
+
+async function filtered(
+  context: Context,
+  repository: string,
+  digests: readonly string[],
+  artifactType: string,
+): Promise<string[]> {
+  const described = await describeAll(context, repository, digests)
+  return described.filter((each) => each.artifactType === artifactType).map(({ digest }) => digest)
+}
+
+async function describeAll(
+  context: Context,
+  repository: string,
+  digests: readonly string[],
+): Promise<Descriptor[]> {
+  const found: Descriptor[] = []
+  for (let from = 0; from < digests.length; from += AT_ONCE) {
+    const part = digests.slice(from, from + AT_ONCE)
+    const described = await Promise.all(
+      part.map((digest) => describe(context, repository, parseDigest(digest))),
+    )
+    for (const descriptor of described) if (descriptor !== undefined) found.push(descriptor)
+  }
+  return found
 }
 
 async function describe(

@@ -7,8 +7,9 @@
  */
 import { algorithmOf, bytesSource, type Digest, digestOf, withSignal } from '@varve/digest'
 import { readBody, streamOf } from './body.ts'
+import type { ManifestRow } from './catalog.ts'
 import type { Context } from './context.ts'
-import { Fault } from './fault.ts'
+import { Fault, storeTakesNothing } from './fault.ts'
 import { type ManifestFacts, readManifestFacts } from './manifest-facts.ts'
 import { type ManifestReference, type RouteOf, tagOrFault } from './route.ts'
 import type { TagGuard } from './tag-table.ts'
@@ -52,20 +53,23 @@ export async function putManifest(
     throw new Fault(400, 'DIGEST_INVALID', `The body hashes to ${digest}`)
   }
   const facts = readManifestFacts(mediaType, bytes)
-  if (!context.allowMissing) await assertComplete(context, repository, facts)
-
-  const outcome = await context.blobs.put(digest, bytesSource(bytes), withSignal(request.signal))
-  if (outcome === 'skipped') throw new Fault(503, 'UNKNOWN', 'The store takes nothing at the moment')
   const { subject } = facts
-  await context.catalog.manifests.add(repository, {
+  const row = {
     digest,
     mediaType,
     size: bytes.byteLength,
+    at: context.now(),
     ...(subject === undefined ? {} : { subject }),
-  })
-  if (subject !== undefined) await context.catalog.referrers.add(repository, subject, digest)
-  const guard = tagGuard(request)
-  for (const tag of tags) await context.catalog.tags.set(repository, tag, digest, guard)
+  }
+  const { catalog, inTurn, underLease } = context
+  await inTurn(`${repository}@${digest}`, () =>
+    underLease(async () => {
+      if (!context.allowMissing) await assertComplete(context, repository, facts)
+      await store(context, repository, row, bytes, request.signal)
+      const guard = tagGuard(request)
+      for (const tag of tags) await catalog.tags.set(repository, tag, digest, guard)
+    }),
+  )
 
   const headers = new Headers({
     Location: `/v2/${repository}/manifests/${digest}`,
@@ -77,20 +81,40 @@ export async function putManifest(
   return new Response(null, { status: 201, headers })
 }
 
+/** Bytes, then the row that gives them out, then what points to it: who sees one of them sees the ones before. */
+async function store(
+  { blobs, catalog, quota }: Context,
+  repository: string,
+  row: ManifestRow,
+  bytes: Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  const known = await catalog.manifests.get(repository, row.digest)
+  await quota.adding(repository, known === undefined ? row.size : 0, async () => {
+    const outcome = await blobs.put(row.digest, bytesSource(bytes), { signal })
+    if (outcome === 'skipped') throw storeTakesNothing()
+    return catalog.manifests.add(repository, row)
+  })
+  if (row.subject !== undefined) await catalog.referrers.add(repository, row.subject, row.digest)
+}
+
 /** Takes a tag away, or a manifest with its tags and its place among the referrers. */
 export async function deleteManifest(context: Context, route: RouteOf<'manifest'>): Promise<Response> {
   const { repository, reference } = route
-  const { catalog } = context
+  const { catalog, quota } = context
   if (reference.tag !== undefined) {
     if (!(await catalog.tags.remove(repository, reference.tag))) throw unknownManifest(reference)
   } else {
-    const row = await catalog.manifests.get(repository, reference.digest)
-    // The row goes first: from then on nobody gets the manifest, however far the rest comes.
-    if (!(await catalog.manifests.remove(repository, reference.digest))) throw unknownManifest(reference)
-    await catalog.tags.removeAll(repository, reference.digest)
-    if (row?.subject !== undefined) {
-      await catalog.referrers.remove(repository, row.subject, reference.digest)
-    }
+    const { digest } = reference
+    await context.inTurn(`${repository}@${digest}`, async () => {
+      const row = await catalog.manifests.get(repository, digest)
+      if (row === undefined) throw unknownManifest(reference)
+      // The row goes last: whoever is killed in between has left no tag or referrer that leads nowhere.
+      await catalog.tags.removeAll(repository, digest)
+      if (row.subject !== undefined) await catalog.referrers.remove(repository, row.subject, digest)
+      const removed = await catalog.manifests.remove(repository, digest)
+      if (removed !== undefined) quota.removed(repository, removed.size)
+    })
   }
   return new Response(null, { status: 202, headers: { 'Content-Length': '0' } })
 }
@@ -115,18 +139,29 @@ function tagGuard(request: Request): TagGuard | undefined {
   }
 }
 
+/** Missing children that are named in the answer; whoever has more of them knows enough. */
+const MAX_MISSING = 64
+
+/** Children looked up at once, where each is a request to a store far away. */
+const AT_ONCE = 32
+
 /** Every child must be here, or the image could not be pulled. The subject may come later, or never. */
 async function assertComplete(context: Context, repository: string, facts: ManifestFacts): Promise<void> {
   const { catalog, blobs } = context
   const missing = new Set<Digest>()
-  for (const digest of new Set(facts.blobs)) {
-    if ((await catalog.blobs.get(repository, digest)) === undefined) missing.add(digest)
+  for (const [table, digests] of [
+    [catalog.blobs, [...new Set(facts.blobs)]],
+    [catalog.manifests, [...new Set(facts.manifests)]],
+  ] as const) {
+    for (let from = 0; from < digests.length && missing.size < MAX_MISSING; from += AT_ONCE) {
+      const part = digests.slice(from, from + AT_ONCE)
+      const rows = await Promise.all(part.map((digest) => table.get(repository, digest)))
+      for (const [at, digest] of part.entries()) if (rows[at] === undefined) missing.add(digest)
+      // Also asks the store to keep what is about to be referred to.
+      for (const digest of await blobs.missing(part)) missing.add(digest)
+      await new Promise(setImmediate)
+    }
   }
-  for (const digest of new Set(facts.manifests)) {
-    if ((await catalog.manifests.get(repository, digest)) === undefined) missing.add(digest)
-  }
-  // Also asks the store to keep what is about to be referred to.
-  for (const digest of await blobs.missing([...facts.blobs, ...facts.manifests])) missing.add(digest)
   if (missing.size === 0) return
   const code = 'MANIFEST_BLOB_UNKNOWN'
   const message = 'The manifest refers to content that is not in this repository'

@@ -26,7 +26,7 @@ export function cutPage(keys: readonly string[], url: URL, limit: number): Page 
   }
   const count = Math.min(asked === null ? limit : Number(asked), limit)
   const after = url.searchParams.get('last')
-  const rest = after === null ? keys : keys.filter((key) => key > after)
+  const rest = after === null ? keys : keys.slice(firstAfter(keys, after))
   const entries = rest.slice(0, count)
   const last = entries.at(-1)
   if (last === undefined || entries.length === rest.length) return { entries, headers: {} }
@@ -34,4 +34,15 @@ export function cutPage(keys: readonly string[], url: URL, limit: number): Page 
   query.set('n', String(count))
   query.set('last', last)
   return { entries, headers: { Link: `<${url.pathname}?${query.toString()}>; rel="next"` } }
+}
+
+/** Where keys begin that come after one, by halving. */
+function firstAfter(keys: readonly string[], after: string): number {
+  let [low, high] = [0, keys.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((keys[middle] ?? '') > after) high = middle
+    else low = middle + 1
+  }
+  return low
 }

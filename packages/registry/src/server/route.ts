@@ -13,6 +13,7 @@ import { Fault } from './fault.ts'
 /** What a URL names. */
 export type Route =
   | { readonly kind: 'base' }
+  | { readonly kind: 'catalog' }
   | { readonly kind: 'blob'; readonly repository: string; readonly digest: Digest }
   | { readonly kind: 'uploads'; readonly repository: string }
   | { readonly kind: 'upload'; readonly repository: string; readonly id: string }
@@ -37,6 +38,7 @@ export function parseRoute(pathname: string): Route {
   if (pathname === '/v2' || pathname === '/v2/') return { kind: 'base' }
   const [, version, ...parts] = pathname.split('/')
   if (version !== 'v2') throw unknownPath()
+  if (pathname === '/v2/_catalog') return { kind: 'catalog' }
   const last = parts.at(-1) ?? ''
   const before = parts.at(-2) ?? ''
   if (before === 'blobs' && last === 'uploads') return { kind: 'uploads', repository: named(parts, 2) }

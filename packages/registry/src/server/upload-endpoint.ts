@@ -10,9 +10,15 @@ import { parseChunkRange } from './byte-range.ts'
 import type { Context } from './context.ts'
 import { Fault } from './fault.ts'
 import { digestOrFault, type RouteOf } from './route.ts'
+import { overQuota } from './quota.ts'
 import { outOfOrder, type Upload, uploadHeaders } from './uploads.ts'
 
-/** POST: begins an upload, does all of it when there is `digest`, or none of it when `mount` succeeds. */
+/**
+ * POST: begins an upload, does all of it when there is `digest`, or none of it when `mount` succeeds.
+ *
+ * A mount without `from` takes the blob from any repository that the caller may read: distribution-spec, "Mounting a
+ * blob from another repository".
+ */
 export async function startUpload(
   context: Context,
   request: Request,
@@ -28,11 +34,12 @@ export async function startUpload(
   if (mounted !== undefined) return created(repository, mounted)
   const text = query.get('digest')
   const digest = text === null ? undefined : digestOrFault(text)
+  await context.quota.room(repository, lengthOf(request) ?? 0)
   const upload = await context.uploads.start(repository)
   if (digest === undefined) return new Response(null, { status: 202, headers: uploadHeaders(upload) })
   try {
     return await context.uploads.exclusive(upload, async () => {
-      await upload.append(bodyOf(request), lengthOf(request))
+      await append(context, upload, request, lengthOf(request))
       return finish(context, upload, digest)
     })
   } finally {
@@ -47,8 +54,8 @@ export async function appendChunk(
   request: Request,
   route: RouteOf<'upload'>,
 ): Promise<Response> {
-  const upload = context.uploads.find(route.repository, route.id)
-  await context.uploads.exclusive(upload, () => appendBody(upload, request))
+  const upload = await context.uploads.find(route.repository, route.id)
+  await context.uploads.exclusive(upload, () => appendBody(context, upload, request))
   return new Response(null, { status: 202, headers: uploadHeaders(upload) })
 }
 
@@ -58,30 +65,32 @@ export async function finishUpload(
   request: Request,
   route: RouteOf<'upload'>,
 ): Promise<Response> {
-  const upload = context.uploads.find(route.repository, route.id)
+  const upload = await context.uploads.find(route.repository, route.id)
   const digest = digestOrFault(new URL(request.url).searchParams.get('digest'))
   return context.uploads.exclusive(upload, async () => {
-    await appendBody(upload, request)
+    await appendBody(context, upload, request)
     return finish(context, upload, digest)
   })
 }
 
 /** GET: how far it got. */
-export function uploadStatus(context: Context, route: RouteOf<'upload'>): Response {
-  const { 'Content-Length': _, ...headers } = uploadHeaders(context.uploads.find(route.repository, route.id))
+export async function uploadStatus(context: Context, route: RouteOf<'upload'>): Promise<Response> {
+  const upload = await context.uploads.find(route.repository, route.id)
+  const { 'Content-Length': _, ...headers } = uploadHeaders(upload)
   return new Response(null, { status: 204, headers })
 }
 
 /** DELETE: throws it away. */
 export async function cancelUpload(context: Context, route: RouteOf<'upload'>): Promise<Response> {
-  await context.uploads.find(route.repository, route.id).abort()
+  const upload = await context.uploads.find(route.repository, route.id)
+  await upload.abort()
   return new Response(null, { status: 204 })
 }
 
-async function appendBody(upload: Upload, request: Request): Promise<void> {
+async function appendBody(context: Context, upload: Upload, request: Request): Promise<void> {
   const length = lengthOf(request)
   const header = request.headers.get('content-range')
-  if (header === null) return upload.append(bodyOf(request), length)
+  if (header === null) return append(context, upload, request, length)
   const range = parseChunkRange(header)
   if (range === undefined || range.start !== upload.offset) {
     throw outOfOrder(upload, `The next chunk begins at ${upload.offset}`)
@@ -90,15 +99,48 @@ async function appendBody(upload: Upload, request: Request): Promise<void> {
   if (length !== undefined && length !== size) {
     throw new Fault(400, 'SIZE_INVALID', `A range of ${size} bytes, a body of ${length}`)
   }
-  await upload.append(bodyOf(request), size)
+  await append(context, upload, request, size)
+}
+
+/** Refuses before it reads what is announced and does not fit. */
+async function append(
+  { quota }: Context,
+  upload: Upload,
+  request: Request,
+  length: number | undefined,
+): Promise<void> {
+  const room = await quota.room(upload.repository, upload.offset + (length ?? 0))
+  const body = bodyOf(request)
+  // What is announced is held to what it says anyway.
+  await upload.append(length === undefined ? within(body, room - upload.offset) : body, length)
+}
+
+async function* within(
+  body: AsyncIterable<Uint8Array>,
+  room: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  let left = room
+  for await (const chunk of body) {
+    left -= chunk.byteLength
+    if (left < 0) throw overQuota('There is no room for so many bytes')
+    yield chunk
+  }
 }
 
 async function finish(context: Context, upload: Upload, digest: Digest): Promise<Response> {
-  const { repository } = upload
+  const { repository, offset } = upload
+  const { catalog, quota, underLease, now } = context
   try {
-    const { size } = await upload.commit(digest)
-    await context.catalog.blobs.add(repository, { digest, size })
+    const known = await catalog.blobs.get(repository, digest)
+    await quota.adding(repository, known === undefined ? offset : 0, () =>
+      underLease(async () => {
+        const { size } = await upload.commit(digest)
+        return catalog.blobs.add(repository, { digest, size, at: now() })
+      }),
+    )
   } catch (error) {
+    // What does not fit now will not fit later, and its bytes take room.
+    if (error instanceof Fault && error.status === 403) await upload.abort()
     if (error instanceof DigestError) throw new Fault(400, 'DIGEST_INVALID', error.message)
     throw error
   }
@@ -112,12 +154,23 @@ async function mount(
   digest: string | null,
   from: string | null,
 ): Promise<Digest | undefined> {
-  if (!isDigest(digest) || from === null || !isRepositoryName(from)) return undefined
-  if (!(await context.mayPull(from))) return undefined
-  const row = await context.catalog.blobs.get(from, digest)
-  if (row === undefined || (await context.blobs.missing([digest])).size > 0) return undefined
-  await context.catalog.blobs.add(repository, row)
-  return digest
+  if (!isDigest(digest) || (from !== null && !isRepositoryName(from))) return undefined
+  const { catalog, blobs, quota, underLease, now } = context
+  const sources = from === null ? await catalog.names.holders(digest) : [from]
+  for (const source of sources) {
+    const row = await catalog.blobs.get(source, digest)
+    if (row === undefined || !(await context.mayPull(source))) continue
+    const isDone = await underLease(async () => {
+      if ((await blobs.missing([digest])).size > 0) return false
+      const known = await catalog.blobs.get(repository, digest)
+      await quota.adding(repository, known === undefined ? row.size : 0, () =>
+        catalog.blobs.add(repository, { digest, size: row.size, at: now() }),
+      )
+      return true
+    })
+    if (isDone) return digest
+  }
+  return undefined
 }
 
 function created(repository: string, digest: Digest): Response {

@@ -1,15 +1,17 @@
 /**
  * Uploads in progress.
  *
- * An upload belongs to one handler and one repository. Its bytes are in an `Ingest` of the store; a handler that
- * dies leaves them to the store's garbage collection, and the client begins again.
+ * An upload belongs to one repository. Its bytes are in an `Ingest` of the store, whose name is made of the id of the
+ * upload and its repository: when a handler dies, the next one over the same store goes on where it stood.
  *
  * @module
  */
 import type { BlobStore, Ingest } from '@varve/cache-store'
 import type { Digest, DigestAndSize } from '@varve/digest'
-import { Fault } from './fault.ts'
+import { repositoryKey } from './document-name.ts'
+import { Fault, storeTakesNothing } from './fault.ts'
 import type { RegistryLimits } from './limits.ts'
+import { createTurns } from './turns.ts'
 
 /** One upload. */
 export interface Upload {
@@ -20,7 +22,8 @@ export interface Upload {
   /**
    * Appends a body. What arrived before an error stays, to be resumed.
    *
-   * @throws {Fault} 413 when the blob grows too large; 400 if the body has more than `length` bytes, or fewer.
+   * @throws {Fault} 413 when the blob grows too large; 400 if the body has more than `length` bytes, or fewer; 416 if
+   *   another handler has taken the upload over; 503 if the store is full.
    */
   append(body: AsyncIterable<Uint8Array>, length: number | undefined): Promise<void>
   /** Ends the upload: as a blob, or with the store's error. */
@@ -32,8 +35,12 @@ export interface Upload {
 export interface Uploads {
   /** @throws {Fault} 429 when too many are open. */
   start(repository: string): Promise<Upload>
-  /** @throws {Fault} 404 if there is none, or it belongs to another repository. */
-  find(repository: string, id: string): Upload
+  /**
+   * Finds one of this handler, or goes on with one of a handler that is gone, of which something has arrived.
+   *
+   * @throws {Fault} 404 if there is none, or it belongs to another repository; 429 when too many are open.
+   */
+  find(repository: string, id: string): Promise<Upload>
   /**
    * Keeps other writers out while `work` runs.
    *
@@ -50,6 +57,7 @@ interface Session extends Upload {
 /** Starts with none. Forgotten uploads are dropped when the next one starts, so no timer keeps a process alive. */
 export function createUploads(blobs: BlobStore, limits: RegistryLimits, now: () => number): Uploads {
   const sessions = new Map<string, Session>()
+  const inTurn = createTurns()
 
   const isForgotten = (session: Session): boolean =>
     !session.busy && now() - session.touchedAt > limits.uploadIdleMs
@@ -58,33 +66,54 @@ export function createUploads(blobs: BlobStore, limits: RegistryLimits, now: () 
     for (const session of [...sessions.values()].filter(isForgotten)) await session.abort()
   }
 
+  const assertRoom = async (): Promise<void> => {
+    await dropForgotten()
+    if (sessions.size < limits.uploads) return
+    const headers = { 'Retry-After': '5' }
+    throw new Fault(429, 'TOOMANYREQUESTS', 'Too many uploads are open', { headers })
+  }
+
+  const open = async (repository: string, id: string): Promise<Session> => {
+    const ingest = await blobs.ingest(`registry-${id}-${repositoryKey(repository).slice(0, 32)}`)
+    const session = createSession(id, repository, ingest, limits.blobBytes, () => sessions.delete(id))
+    session.touchedAt = now()
+    sessions.set(id, session)
+    return session
+  }
+
+  const resume = async (repository: string, id: string): Promise<Session> => {
+    if (!UUID.test(id)) throw unknownUpload()
+    await assertRoom()
+    const session = await open(repository, id)
+    if (session.offset > 0) return session
+    // What an ingest without bytes is like whether somebody began it or not.
+    await session.abort()
+    throw unknownUpload()
+  }
+
   return {
     async start(repository) {
-      await dropForgotten()
-      if (sessions.size >= limits.uploads) {
-        const headers = { 'Retry-After': '5' }
-        throw new Fault(429, 'TOOMANYREQUESTS', 'Too many uploads are open', { headers })
-      }
-      const id = crypto.randomUUID()
-      const ingest = await blobs.ingest(`registry-${id}`)
-      const session = createSession(id, repository, ingest, limits.blobBytes, () => sessions.delete(id))
-      session.touchedAt = now()
-      sessions.set(id, session)
-      return session
+      await assertRoom()
+      return open(repository, crypto.randomUUID())
     },
 
     find(repository, id) {
-      const session = sessions.get(id)
-      if (session === undefined || session.repository !== repository || isForgotten(session)) {
-        throw new Fault(404, 'BLOB_UPLOAD_UNKNOWN', 'There is no such upload in this repository')
-      }
-      session.touchedAt = now()
-      return session
+      // One at a time, or two requests would take the upload from each other.
+      return inTurn(id, async () => {
+        const known = sessions.get(id)
+        if (known !== undefined && isForgotten(known)) await known.abort()
+        else if (known !== undefined) {
+          if (known.repository !== repository) throw unknownUpload()
+          known.touchedAt = now()
+          return known
+        }
+        return resume(repository, id)
+      })
     },
 
     async exclusive(upload, work) {
       const session = sessions.get(upload.id)
-      if (session === undefined) throw new Fault(404, 'BLOB_UPLOAD_UNKNOWN', 'The upload has ended')
+      if (session === undefined) throw unknownUpload()
       if (session.busy) throw outOfOrder(upload, 'Another request is writing to this upload')
       session.busy = true
       try {
@@ -95,6 +124,13 @@ export function createUploads(blobs: BlobStore, limits: RegistryLimits, now: () 
       }
     },
   }
+}
+
+/** What `crypto.randomUUID` gives. */
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+function unknownUpload(): Fault {
+  return new Fault(404, 'BLOB_UPLOAD_UNKNOWN', 'There is no such upload in this repository')
 }
 
 /** 416, with all a client needs to go on. */
@@ -128,10 +164,14 @@ function createSession(
     try {
       await ingest.write(chunk)
     } catch (error) {
-      throw ended ? new Fault(404, 'BLOB_UPLOAD_UNKNOWN', 'The upload was cancelled') : error
+      if (ended) throw unknownUpload()
+      if (codeOf(error) !== 'ERR_CACHE_STORE_BUSY') throw refusalOf(error)
+      // It is in other hands: whoever asks for it next takes it back, with all that has arrived.
+      end()
+      throw outOfOrder(session, 'Another process has gone on with this upload')
     }
   }
-  return {
+  const session: Session = {
     id,
     repository,
     busy: false,
@@ -155,11 +195,26 @@ function createSession(
     },
     async commit(digest) {
       end()
-      return ingest.commit({ digest })
+      try {
+        return await ingest.commit({ digest })
+      } catch (error) {
+        throw refusalOf(error)
+      }
     },
     async abort() {
       end()
       await ingest.abort()
     },
   }
+  return session
+}
+
+/** A store that is full is not a store that failed. */
+function refusalOf(error: unknown): unknown {
+  const isFull = codeOf(error) === 'ERR_CACHE_STORE_FULL' || codeOf(error) === 'ERR_CACHE_STORE_UNWRITABLE'
+  return isFull ? storeTakesNothing(error) : error
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
 }

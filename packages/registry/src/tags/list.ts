@@ -4,25 +4,22 @@
  * @module
  */
 import { isTag } from '@varve/oci-manifest'
-import { type Endpoint, sendTo } from '../endpoint.ts'
+import type { Endpoint } from '../endpoint.ts'
 import { RegistryError } from '../errors.ts'
 import type { FollowedResponse } from '../http/follow.ts'
-import { parseNextLink } from '../http/link.ts'
-import { appendQuery, resolveLocation } from '../http/location.ts'
+import { appendQuery } from '../http/location.ts'
 import { readJsonReply } from '../http/reply-body.ts'
+import { endless, nextPage, requestPage } from './pages.ts'
 
 /** The most that every registry takes. */
 const PAGE_ENTRIES = 1000
-const MAX_PAGE_BYTES = 8 * 1024 * 1024
-/** Also bounds what hostile links can make us remember. */
-const MAX_PAGES = 2000
 const MAX_TAGS = 1_000_000
 
 /**
  * All tags, each once, page by page as they are asked for.
  *
- * A page ends the list if it links to no other and is not full; a full one without a link, as some registries send,
- * is followed by `last`.
+ * Links are followed where there are any. A registry that sends none may still have sent only a part, however short, so
+ * it is asked for what comes after, until that is nothing new.
  *
  * @throws {RegistryError} `ERR_REGISTRY_NOT_FOUND` if there is no such repository; `ERR_REGISTRY_REFUSED` for a link
  *   that leaves the registry; `ERR_REGISTRY_LIMIT` for a list without end.
@@ -31,57 +28,35 @@ export async function* listTags(
   endpoint: Endpoint,
   signal?: AbortSignal,
 ): AsyncGenerator<string, void, void> {
-  const first = `${endpoint.host.origin}/v2/${endpoint.host.pathPrefix}${endpoint.repository}/tags/list?n=${PAGE_ENTRIES}`
+  const first = `tags/list?n=${PAGE_ENTRIES}`
   const seen = new Set<string>()
   const visited = new Set<string>()
-  let url: string | undefined = first
-  while (url !== undefined) {
-    if (visited.has(url) || visited.size >= MAX_PAGES || seen.size > MAX_TAGS) {
-      throw new RegistryError(
-        'ERR_REGISTRY_LIMIT',
-        `The list of tags does not end after ${visited.size} pages`,
-      )
-    }
-    visited.add(url)
-    const response: FollowedResponse = await sendTo(endpoint, {
-      method: 'GET',
-      target: url,
-      access: 'pull',
-      expect: [200],
-      signal,
-    })
-    const tags = await readTags(response)
-    const fresh = tags.filter((tag) => !seen.has(tag))
-    for (const tag of fresh) {
+  let hasLinks = false
+  let target: string | undefined = first
+  while (target !== undefined) {
+    const isGuess: boolean = target !== first && !hasLinks
+    const expect = isGuess ? [200, 400, 404] : [200]
+    const response: FollowedResponse = await requestPage(endpoint, { target, expect, signal }, visited)
+    if (response.status !== 200) return response.discard()
+    const tags = await readTags(endpoint, response)
+    const known = seen.size
+    for (const tag of tags) {
       if (seen.has(tag)) continue
+      if (seen.size >= MAX_TAGS) throw endless(`${MAX_TAGS} tags`)
       seen.add(tag)
       yield tag
     }
-    url = nextPage(endpoint, response, first, tags, fresh.length > 0)
+    const link = nextPage(endpoint, response)
+    hasLinks ||= link !== undefined
+    const last = tags.at(-1)
+    const mayHaveMore = !hasLinks && last !== undefined && seen.size > known
+    target = link ?? (mayHaveMore ? appendQuery(first, 'last', last) : undefined)
   }
 }
 
-function nextPage(
-  endpoint: Endpoint,
-  response: FollowedResponse,
-  first: string,
-  tags: readonly string[],
-  progressed: boolean,
-): string | undefined {
-  const link = parseNextLink(response.headers.get('link') ?? [])
-  if (link !== undefined) {
-    const next = resolveLocation(response.url, link)
-    if (new URL(next).origin === endpoint.host.origin) return next
-    throw new RegistryError('ERR_REGISTRY_REFUSED', 'The list of tags goes on at another server')
-  }
-  const last = tags.at(-1)
-  return last !== undefined && tags.length >= PAGE_ENTRIES && progressed
-    ? appendQuery(first, 'last', last)
-    : undefined
-}
-
-async function readTags(response: FollowedResponse): Promise<string[]> {
-  const tags = (await readJsonReply(response, MAX_PAGE_BYTES, 'A page of tags')).get('tags') ?? null
+async function readTags({ exchange }: Endpoint, response: FollowedResponse): Promise<string[]> {
+  const page = await readJsonReply(response, exchange.limits.documentBytes, 'A page of tags')
+  const tags = page.get('tags') ?? null
   // Some registries write an empty list as null.
   if (tags === null) return []
   if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string' && isTag(tag)))

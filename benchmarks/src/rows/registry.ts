@@ -1,0 +1,105 @@
+/**
+ * Rows about registries: whole commands, to a registry that is neither ours nor the peer's.
+ *
+ * @module
+ */
+import { join } from 'node:path'
+import type { Benchmark, Contest, Side } from '../contest.ts'
+import type { Inputs } from '../inputs.ts'
+import { runShell, scriptPath, timeShell } from '../process.ts'
+
+const OURS = '"$NODE" "$1" "$2" "$3" "$4"'
+
+/** `$1` is the layout, `$2` the repository. */
+interface Peer {
+  readonly name: 'crane' | 'skopeo'
+  readonly push: string
+  readonly pull: string
+}
+
+const CRANE: Peer = {
+  name: 'crane',
+  push: 'crane push --insecure "$1" "$2:x"',
+  pull: 'crane pull --insecure --format oci "$2:x" "$1"',
+}
+// What it remembers of blobs in other repositories would make it mount them instead of sending them.
+const SKOPEO: Peer = {
+  name: 'skopeo',
+  push: 'XDG_DATA_HOME="$1.data" skopeo --insecure-policy copy --dest-tls-verify=false "oci:$1:x" "docker://$2:x"',
+  pull: 'XDG_DATA_HOME="$1.data" skopeo --insecure-policy copy --src-tls-verify=false "docker://$2:x" "oci:$1:x"',
+}
+
+type What = 'large' | 'layers'
+
+const TITLES: Readonly<Record<What, string>> = { large: '1 GiB in one layer', layers: '200 small layers' }
+
+/** Every row. */
+export const REGISTRY_ROWS: readonly Benchmark[] = [
+  ...(['large', 'layers'] as const).flatMap((what) =>
+    [SKOPEO, CRANE].flatMap((peer) => [pushRow(what, peer), pullRow(what, peer)]),
+  ),
+  unchangedRow(CRANE),
+]
+
+function pushRow(what: What, peer: Peer): Benchmark {
+  return row(
+    `push-${what}-${peer.name}`,
+    `push ${TITLES[what]} to \`${peer.name}\``,
+    peer,
+    async (inputs) => {
+      const layout = inputs.image(what)
+      const { host } = await inputs.registry()
+      return sides(peer.push, 'push', () => [layout, `${host}/${fresh()}`])
+    },
+  )
+}
+
+function pullRow(what: What, peer: Peer): Benchmark {
+  return row(
+    `pull-${what}-${peer.name}`,
+    `pull ${TITLES[what]} to \`${peer.name}\``,
+    peer,
+    async (inputs) => {
+      const { host } = await inputs.registry()
+      const repository = `${host}/${fresh()}`
+      runShell(OURS, scriptPath('ours/registry-transfer'), 'push', inputs.image(what), repository)
+      const target = join(inputs.scratch, 'pulled')
+      const { ours, theirs } = sides(peer.pull, 'pull', () => [target, repository])
+      const clean = (side: Side): Side => {
+        return () => {
+          runShell('rm -rf "$1"', target)
+          return side()
+        }
+      }
+      return { ours: clean(ours), theirs: clean(theirs) }
+    },
+  )
+}
+
+function unchangedRow(peer: Peer): Benchmark {
+  return row('push-unchanged', `push 200 layers that are there to \`${peer.name}\``, peer, async (inputs) => {
+    const { host } = await inputs.registry()
+    const repository = `${host}/${fresh()}`
+    return sides(peer.push, 'push', () => [inputs.image('layers'), repository])
+  })
+}
+
+function row(name: string, title: string, peer: Peer, prepare: Benchmark['prepare']): Benchmark {
+  return { name, title, programs: ['docker-registry', 'pigz', peer.name], unit: 'ms', pairs: 3, prepare }
+}
+
+/** `values` gives the layout and the repository of a run. */
+function sides(command: string, direction: string, values: () => readonly [string, string]): Contest {
+  return {
+    ours: () => timeShell(OURS, scriptPath('ours/registry-transfer'), direction, ...values()),
+    theirs: () => timeShell(command, ...values()),
+  }
+}
+
+let repositories = 0
+
+/** A repository that has nothing yet. */
+function fresh(): string {
+  repositories += 1
+  return `benchmark/${repositories}`
+}

@@ -1,0 +1,83 @@
+/**
+ * `varve copy`
+ *
+ * @module
+ */
+import { parseReference } from '@varve/oci-manifest'
+import { openLayout } from '@varve/oci-manifest/layout'
+import {
+  archiveTarget,
+  copyImage,
+  type ImageDestination,
+  type ImageSource,
+  type RegistryClient,
+} from '@varve/registry'
+import { withTag } from '../execute/base-images.ts'
+import { openWorkspace } from '../workspace.ts'
+import { type CommandContext, say, tell } from './console.ts'
+import { locatePath, looksLikePath } from './locate-image.ts'
+import { cacheDirectory, parsePlatforms } from './options.ts'
+import { openRegistryClient, type RegistryFlags } from './registry-client.ts'
+
+/** Its options. */
+export interface CopyFlags extends RegistryFlags {
+  readonly platform: readonly string[]
+  readonly sparse: boolean
+  readonly referrers: boolean
+  readonly cacheDir?: string
+  readonly json: boolean
+}
+
+/** Where an image goes, and the names it gets there. */
+interface Target {
+  readonly to: ImageDestination
+  readonly tags?: readonly string[]
+}
+
+/** Copies an image between registries, layouts and archives, without a stop in the store. */
+export async function runCopy(
+  context: CommandContext,
+  from: string,
+  to: string,
+  flags: CopyFlags,
+): Promise<void> {
+  const { signal } = context
+  const platforms = parsePlatforms(flags.platform)
+  const workspace = await openWorkspace(cacheDirectory(flags.cacheDir, context))
+  const client = await openRegistryClient(context, flags, workspace)
+  try {
+    const result = await copyImage({
+      ...(await openSource(from, client)),
+      ...(await openTarget(to, client)),
+      ...(platforms.length > 0 && { platforms, sparse: flags.sparse }),
+      referrers: flags.referrers,
+      signal,
+    })
+    const { descriptor, copied, existed, mounted, bytes, referrers } = result
+    if (flags.json) {
+      say(context, JSON.stringify({ ...descriptor, copied, existed, mounted, bytes, referrers }))
+      return
+    }
+    say(context, descriptor.digest)
+    tell(context, `${copied} copied (${bytes} bytes), ${mounted} mounted, ${existed} were there`)
+  } finally {
+    await client.close()
+  }
+}
+
+async function openSource(
+  text: string,
+  client: RegistryClient,
+): Promise<{ readonly from: ImageSource; readonly image?: string }> {
+  if (!looksLikePath(text)) return { from: client.repository(withTag(parseReference(text))) }
+  const { source, name } = await locatePath(text)
+  return { from: source, ...(name !== undefined && { image: name }) }
+}
+
+async function openTarget(text: string, client: RegistryClient): Promise<Target> {
+  if (!looksLikePath(text)) return { to: client.repository(withTag(parseReference(text))) }
+  const [, path = text, tag] = /^(.*?)(?::([A-Za-z0-9_][\w.-]*))?$/s.exec(text) ?? []
+  const tags = tag === undefined ? {} : { tags: [tag] }
+  if (path.endsWith('.tar')) return { to: archiveTarget(path), ...tags }
+  return { to: await openLayout(path, { create: true }), ...tags }
+}

@@ -1,0 +1,130 @@
+/** `varve serve`, run in this process. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { request as httpsRequest } from 'node:https'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { digestOf } from '@varve/digest'
+import { makeCertificates } from '@varve/testing/certificates'
+import { needs } from '@varve/testing/peers'
+import t, { type Test } from 'tap'
+import { readPasswords } from '../src/cli/htpasswd.ts'
+import { createProgram } from '../src/cli/program.ts'
+import { Capture, commands } from './cli-support.ts'
+
+/** Runs the command until the test ends; its URL. */
+async function serve(t: Test, ...args: string[]): Promise<{ readonly url: string; readonly err: Capture }> {
+  const interruption = new AbortController()
+  const [stdout, stderr] = [new Capture(), new Capture()]
+  const environment = { VARVE_CACHE_DIR: join(t.testdirName, 'store') }
+  const context = { stdin: Readable.from([]), stdout, stderr, environment, signal: interruption.signal }
+  const ended = createProgram(context).parseAsync(['serve', '--port=0', ...args], { from: 'user' })
+  t.teardown(async () => {
+    interruption.abort()
+    await ended
+  })
+  while (stdout.text === '') {
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 10))])
+  }
+  return { url: stdout.text.trim(), err: stderr }
+}
+
+const bytes = Buffer.from('some bytes')
+const digest = digestOf(bytes)
+
+const push = async (url: string, init: RequestInit = {}): Promise<number> =>
+  (await fetch(`${url}/v2/r/blobs/uploads/?digest=${digest}`, { method: 'POST', body: bytes, ...init }))
+    .status
+
+const status = async (url: string, method: string, init: RequestInit = {}): Promise<number> =>
+  (await fetch(`${url}/v2/r/blobs/${digest}`, { method, ...init })).status
+
+t.test('serves a directory, with deletes and quotas where they are asked for', async (t) => {
+  const directory = t.testdir({})
+  const store = join(directory, 'given')
+  const plain = await serve(t, '--store', store)
+  t.equal(await push(plain.url), 201)
+  t.equal(await status(plain.url, 'DELETE'), 405)
+  const same = await serve(t, `--store=type=local,dir=${store}`, '--allow-delete', '--quota=20B')
+  t.equal(await status(same.url, 'GET'), 200)
+  t.equal(
+    (await fetch(`${same.url}/v2/other/blobs/uploads/?mount=${digest}`, { method: 'POST' })).status,
+    201,
+  )
+  t.equal(
+    (await fetch(`${same.url}/v2/third/blobs/uploads/?mount=${digest}`, { method: 'POST' })).status,
+    403,
+  )
+  t.equal(await status(same.url, 'DELETE'), 202)
+  const small = await serve(t, '--repository-quota=9B')
+  t.equal(await push(small.url), 403)
+  const frozen = await serve(t, '--store', store, '--read-only')
+  t.equal(await push(frozen.url), 405)
+})
+
+t.test('asks for passwords of a file', needs('htpasswd'), async (t) => {
+  const directory = t.testdir({})
+  const file = join(directory, 'passwords')
+  writeFileSync(file, `# people\n\n${execFileSync('htpasswd', ['-Bbn', 'me', 'p:ss wörd']).toString()}`)
+  const login = (name: string, password: string): RequestInit => ({
+    headers: { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}` },
+  })
+  const closed = await serve(t, '--htpasswd', file)
+  for (const [why, init, expected] of [
+    ['nobody', {}, 401],
+    ['a wrong password', login('me', 'wrong'), 401],
+    ['a name that is not there', login('you', 'p:ss wörd'), 401],
+    ['more than bcrypt reads', login('me', `p:ss wörd${' '.repeat(80)}`), 401],
+    ['the right one', login('me', 'p:ss wörd'), 201],
+    ['again', login('me', 'p:ss wörd'), 201],
+  ] as const) {
+    t.equal(await push(closed.url, init), expected, why)
+  }
+  t.equal(await status(closed.url, 'GET'), 401)
+  const open = await serve(t, '--htpasswd', file, '--anonymous-pull')
+  t.equal(await status(open.url, 'GET'), 200)
+  t.equal(await push(open.url), 401)
+  t.equal((await fetch(`${open.url}/v2/`)).status, 401, 'so that clients log in')
+  const everywhere = await serve(t, '--htpasswd', file, '--host', '0.0.0.0')
+  t.match(everywhere.err.text, /in the clear/)
+})
+
+t.test('speaks HTTPS', needs('openssl'), async (t) => {
+  const { authority, server } = makeCertificates(t.testdir({}))
+  const { url } = await serve(t, '--tls-cert', server.certPath, '--tls-key', server.keyPath)
+  t.match(url, /^https:/)
+  const answer = await new Promise<number | undefined>((resolve, reject) => {
+    const request = httpsRequest(`${url}/v2/`, { ca: readFileSync(authority.certPath), agent: false })
+    request.once('response', (response) => resolve(response.resume().statusCode))
+    request.once('error', reject).end()
+  })
+  t.equal(answer, 200)
+})
+
+t.test('refuses what it cannot serve', async (t) => {
+  const { directory, varve } = commands(t)
+  const secret = join(directory, 'secret')
+  writeFileSync(secret, 'me:$apr1$abcdefgh$0123456789abcdefghijkl\n')
+  const cases: ReadonlyArray<readonly [args: string[], message: RegExp]> = [
+    [['--store', 'type=http,url=http://127.0.0.1'], /needs a store with names/],
+    [['--store', 'type=s3'], /lacks bucket=/],
+    [['--anonymous-pull'], /means nothing/],
+    [['--tls-cert', secret], /both/],
+    [['--tls-cert', secret, '--tls-key', join(directory, 'missing')], /Cannot read/],
+    [['--htpasswd', join(directory, 'missing')], /Cannot read/],
+    [['--htpasswd', secret], /Line 1 of .* is no name with a bcrypt hash/],
+    [['--quota', 'much'], /Not a number of bytes/],
+    [['--repository-quota', '-1'], /Not a number of bytes/],
+  ]
+  for (const [args, message] of cases) {
+    const { code, err } = await varve('serve', '--port=0', ...args)
+    t.equal(code, 2, args.join(' '))
+    t.match(err, message)
+    t.notMatch(err, /apr1/, 'the file is not quoted')
+  }
+})
+
+t.test('a file without passwords lets nobody in', async (t) => {
+  const file = join(t.testdir({ empty: '' }), 'empty')
+  t.equal(await readPasswords(file)('me', ''), false)
+})

@@ -1,0 +1,60 @@
+/**
+ * Whole images into an archive, which is written in one go.
+ *
+ * @module
+ */
+import { bytesSource, type Descriptor, type Digest, withSignal } from '@varve/digest'
+import { type ContentReader, isNondistributableType, planCopy } from '@varve/oci-manifest'
+import { type ArchiveTarget, writeWhole } from './archive-target.ts'
+import { companionsOf } from './companions.ts'
+import type { CopyImageOptions, CopyImageResult } from './copy-options.ts'
+
+/** Copies to a file. Nothing in it exists before, so all of it is copied. */
+export async function copyToArchive(
+  options: CopyImageOptions & { readonly to: ArchiveTarget },
+  root: Descriptor,
+  names: readonly string[],
+): Promise<CopyImageResult> {
+  const { from, to, signal } = options
+  const { platforms: _, attestations: __, ...whole } = options
+  const plans = [await planCopy(root, from, options)]
+  const [plan] = plans as [(typeof plans)[number]]
+  const documents = plan.levels.flat()
+  const companions = await companionsOf(
+    options,
+    documents.map(({ descriptor }) => descriptor),
+  )
+  for (const { descriptor } of companions) plans.push(await planCopy(descriptor, from, whole))
+
+  const blobs = new Map<Digest, Descriptor>()
+  const planned = new Map<Digest, Uint8Array>()
+  for (const each of plans) {
+    for (const blob of each.blobs) if (!isNondistributableType(blob.mediaType)) blobs.set(blob.digest, blob)
+    for (const { descriptor, bytes } of each.levels.flat()) planned.set(descriptor.digest, bytes)
+  }
+  // An index that was written anew is nowhere but in the plan.
+  const reader: ContentReader = {
+    async read(descriptor, each) {
+      const bytes = planned.get(descriptor.digest)
+      return bytes === undefined ? from.read(descriptor, each) : bytesSource(bytes)
+    },
+  }
+  const rootNames = names.length === 0 ? [undefined] : names
+  const roots = [
+    ...rootNames.map((name) => ({ descriptor: plan.root, name })),
+    ...companions.map(({ descriptor, tag }) => ({ descriptor, name: tag })),
+  ].map(({ descriptor, name }) => (name === undefined ? { descriptor } : { descriptor, name }))
+  await writeWhole(to.path, to.pack(roots, reader, withSignal(signal)), signal)
+  const sizes = [
+    ...[...blobs.values()].map(({ size }) => size),
+    ...[...planned.values()].map((b) => b.byteLength),
+  ]
+  return {
+    descriptor: plan.root,
+    referrers: companions.map(({ descriptor }) => descriptor),
+    copied: sizes.length,
+    existed: 0,
+    mounted: 0,
+    bytes: sizes.reduce((total, size) => total + size, 0),
+  }
+}

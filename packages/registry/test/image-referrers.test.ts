@@ -1,0 +1,155 @@
+/** What belongs to an image goes along with it: signatures, attestations, whatever refers to it. */
+import { join } from 'node:path'
+import { bytesSource, type Descriptor } from '@varve/digest'
+import { readArchive } from '@varve/oci-manifest/archive'
+import { openLayout } from '@varve/oci-manifest/layout'
+import t from 'tap'
+import { archiveTarget, type Companion, copyImage, type Repository } from '../src/index.ts'
+import { memoryHandler } from './fixtures.ts'
+import {
+  ATTESTATION,
+  type Handler,
+  type Made,
+  makeArtifact,
+  makeImage,
+  makeSigned,
+  NOTATION,
+  open,
+  push,
+  pushSigned,
+} from './image-fixtures.ts'
+
+/** A registry of before the referrers API. */
+function withoutReferrers(inner: Handler): Handler {
+  return async (request) => {
+    if (request.url.includes('/referrers/')) return new Response('404 page not found', { status: 404 })
+    const response = await inner(request)
+    response.headers.delete('oci-subject')
+    return response
+  }
+}
+
+for (const [what, wrap] of [
+  ['the referrers API', (inner: Handler) => inner],
+  ['tags for referrers', withoutReferrers],
+] as const) {
+  t.test(`§6.2 referrers go along, from and to a registry with ${what}`, async (t) => {
+    const source = await open(t, wrap(memoryHandler()))
+    const target = await open(t)
+    const directory = t.testdir({})
+    const signed = makeSigned()
+    const from = source.repository('from')
+    await pushSigned(from, signed)
+    const companions = [signed.notation, signed.bundle, signed.deep, signed.cosign]
+    const digestsOf = (all: readonly Descriptor[]) => all.map(({ digest }) => digest).toSorted()
+    const expected = digestsOf(companions.map(({ root }) => root.descriptor))
+
+    const layout = await openLayout(join(directory, 'layout'), { create: true })
+    const first = await copyImage({ image: 'v1', from, to: layout, referrers: true })
+    t.strictSame(digestsOf(first.referrers), expected)
+    t.strictSame([...(await layout.tags()).keys()], [signed.cosignTag, 'v1'].toSorted())
+
+    const path = join(directory, 'signed.tar')
+    const second = await copyImage({ image: 'v1', from: layout, to: archiveTarget(path), referrers: true })
+    t.strictSame(digestsOf(second.referrers), expected)
+
+    const to = source.repository('back')
+    const third = await copyImage({ image: 'v1', from: await readArchive(path), to, referrers: true })
+    t.strictSame(digestsOf(third.referrers), expected)
+    const other = target.repository('other')
+    const fourth = await copyImage({ image: 'v1', from: to, to: other, referrers: true })
+    t.strictSame(digestsOf(fourth.referrers), expected)
+
+    for (const repository of [to, other]) {
+      t.strictSame(await repository.resolve('v1'), signed.index.root.descriptor)
+      t.strictSame((await repository.resolve(signed.cosignTag)).digest, signed.cosign.root.descriptor.digest)
+      const listed = async (subject: Made) =>
+        digestsOf(await repository.referrers(subject.root.descriptor.digest))
+      t.strictSame(await listed(signed.index), digestsOf([signed.notation.root.descriptor]))
+      t.strictSame(
+        await listed(signed.index.amd64),
+        digestsOf([signed.bundle, signed.index.attestation].map(({ root }) => root.descriptor)),
+      )
+      t.strictSame(await listed(signed.bundle), digestsOf([signed.deep.root.descriptor]))
+    }
+    const again = await copyImage({ image: 'v1', from: to, to: other, referrers: true })
+    t.equal(again.copied, 0)
+  })
+}
+
+t.test('§6.2 referrers are not copied unless wanted, and only those that are', async (t) => {
+  const { repository } = await open(t)
+  const signed = makeSigned()
+  const from = repository('from')
+  await pushSigned(from, signed)
+  const none = await copyImage({ image: 'v1', from, to: repository('none') })
+  t.strictSame(none.referrers, [])
+  const seen: Companion[] = []
+  const some = await copyImage({
+    image: 'v1',
+    from,
+    to: repository('some'),
+    referrers(companion) {
+      seen.push(companion)
+      return companion.descriptor.artifactType === NOTATION || companion.tag !== undefined
+    },
+  })
+  t.strictSame(
+    new Set(some.referrers.map(({ digest }) => digest)),
+    new Set([signed.notation, signed.cosign].map(({ root }) => root.descriptor.digest)),
+    'and nothing that is about what was left out',
+  )
+  t.match(
+    seen.find(({ tag }) => tag !== undefined),
+    { tag: signed.cosignTag, subject: signed.index.root.descriptor.digest },
+  )
+  const bare = await copyImage({
+    image: 'v1',
+    from,
+    to: repository('bare'),
+    referrers: true,
+    attestations: false,
+  })
+  t.notOk(bare.referrers.some(({ artifactType }) => artifactType === ATTESTATION))
+})
+
+t.test('a signature is there before the name of what it signs', async (t) => {
+  const source = await open(t)
+  const target = await open(t)
+  const signed = makeSigned()
+  await pushSigned(source.repository('from'), signed)
+  await copyImage({
+    image: 'v1',
+    from: source.repository('from'),
+    to: target.repository('to'),
+    referrers: true,
+  })
+  const puts = target.requests.filter((each) => each.startsWith('PUT') && each.includes('/manifests/'))
+  t.match(puts.at(-1), /manifests\/v1$/)
+})
+
+t.test('S10: referrers in circles, without end, or too deep', async (t) => {
+  const made = makeImage('app', 'amd64')
+  const chain: Made[] = [made]
+  for (let depth = 0; depth < 12; depth++) chain.push(makeArtifact(NOTATION, chain.at(-1)!.root, `${depth}`))
+  const { repository } = await open(t)
+  for (const each of chain) await push(repository('deep'), each)
+  const copy = (from: Repository, to: Repository) =>
+    copyImage({ image: made.root.descriptor, from, to, referrers: true })
+  await t.rejects(copy(repository('deep'), repository('x')), { code: 'ERR_REGISTRY_LIMIT' })
+
+  const layout = await openLayout(t.testdir({}), { create: true })
+  await copyImage({ image: made.root.descriptor, from: repository('deep'), to: layout, tags: ['v1'] })
+  // A source that lies: everything is about everything.
+  const circle = [made, ...chain.slice(1, 3)].map(({ root }) => root.descriptor)
+  const liar = {
+    read: layout.read,
+    resolve: () => made.root.descriptor,
+    referrers: async () => circle,
+  }
+  for (const each of chain.slice(1, 3)) {
+    for (const { descriptor, bytes } of each.all) await layout.write(descriptor, bytesSource(bytes))
+  }
+  const { referrers } = await copyImage({ from: liar, to: repository('y'), tags: [], referrers: true })
+  t.equal(referrers.length, 2, 'each once')
+})
