@@ -1,12 +1,14 @@
 /** `varve serve`, run in this process. */
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { digestOf } from '@varve/digest'
 import { makeCertificates } from '@varve/testing/certificates'
-import { needs } from '@varve/testing/peers'
+import { findProgram, needs } from '@varve/testing/peers'
+import { temporaryDirectory } from '@varve/testing/registries'
+import { startServer } from '@varve/testing/servers'
 import t, { type Test } from 'tap'
 import { readPasswords } from '../src/cli/htpasswd.ts'
 import { createProgram } from '../src/cli/program.ts'
@@ -62,10 +64,43 @@ t.test('serves a directory, with deletes and quotas where they are asked for', a
   t.equal(await push(frozen.url), 405)
 })
 
+t.test('prunes blobs that no manifest names, when it starts', async (t) => {
+  const store = join(t.testdir({}), 'given')
+  const before = await serve(t, '--store', store)
+  t.equal(await push(before.url), 201)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  const { url, err } = await serve(t, '--store', store, '--prune', '0s')
+  while (!err.text.includes('Pruned')) await new Promise((resolve) => setTimeout(resolve, 10))
+  t.match(err.text, `Pruned blobs: 1, of ${bytes.byteLength} bytes`)
+  t.equal(await status(url, 'GET'), 404)
+})
+
+t.test('serves a bucket of S3', needs('versitygw'), async (t) => {
+  const directory = temporaryDirectory(t, 'versitygw-')
+  mkdirSync(join(directory, 'registry'))
+  const [id, secret] = ['test', 'testtest']
+  const program = findProgram('versitygw') ?? ''
+  const gateway = await startServer(
+    t,
+    (port) => [program, '--quiet', '--port', `127.0.0.1:${port}`, 'posix', directory],
+    { env: { ROOT_ACCESS_KEY: id, ROOT_SECRET_KEY: secret } },
+  )
+  t.intercept(process, 'env', {
+    value: { ...process.env, AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_REGION: 'us-east-1' },
+  })
+  const { url } = await serve(t, `--store=type=s3,bucket=registry,prefix=images/,endpoint=${gateway.url}`)
+  t.equal(await push(url), 201)
+  t.equal(await status(url, 'GET'), 200)
+  t.ok(readdirSync(join(directory, 'registry')).includes('images'), 'it is in the bucket')
+})
+
 t.test('asks for passwords of a file', needs('htpasswd'), async (t) => {
   const directory = t.testdir({})
   const file = join(directory, 'passwords')
-  writeFileSync(file, `# people\n\n${execFileSync('htpasswd', ['-Bbn', 'me', 'p:ss wörd']).toString()}`)
+  writeFileSync(
+    file,
+    `# people\n\n${execFileSync(findProgram('htpasswd') ?? '', ['-Bbn', 'me', 'p:ss wörd']).toString()}`,
+  )
   const login = (name: string, password: string): RequestInit => ({
     headers: { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}` },
   })
@@ -82,9 +117,19 @@ t.test('asks for passwords of a file', needs('htpasswd'), async (t) => {
   }
   t.equal(await status(closed.url, 'GET'), 401)
   const open = await serve(t, '--htpasswd', file, '--anonymous-pull')
-  t.equal(await status(open.url, 'GET'), 200)
-  t.equal(await push(open.url), 401)
-  t.equal((await fetch(`${open.url}/v2/`)).status, 401, 'so that clients log in')
+  const challenged = await fetch(`${open.url}/v2/`)
+  t.equal(challenged.status, 401, 'so that clients log in')
+  const realm = `${open.url}/token`
+  t.equal(challenged.headers.get('www-authenticate'), `Bearer realm="${realm}",service="varve"`)
+  const tokenFor = async (actions: string, init: RequestInit): Promise<RequestInit> => {
+    const response = await fetch(`${realm}?service=varve&scope=repository:r:${actions}`, init)
+    const { token } = (await response.json()) as { readonly token?: string }
+    return { headers: { authorization: `Bearer ${token}` } }
+  }
+  t.equal(await status(open.url, 'GET', await tokenFor('pull', {})), 200)
+  t.equal(await push(open.url, await tokenFor('pull,push', {})), 401, 'nobody')
+  t.equal(await push(open.url, await tokenFor('pull,push', login('me', 'wrong'))), 401)
+  t.equal(await push(open.url, await tokenFor('pull,push', login('me', 'p:ss wörd'))), 201)
   const everywhere = await serve(t, '--htpasswd', file, '--host', '0.0.0.0')
   t.match(everywhere.err.text, /in the clear/)
 })
@@ -113,6 +158,7 @@ t.test('refuses what it cannot serve', async (t) => {
     [['--tls-cert', secret, '--tls-key', join(directory, 'missing')], /Cannot read/],
     [['--htpasswd', join(directory, 'missing')], /Cannot read/],
     [['--htpasswd', secret], /Line 1 of .* is no name with a bcrypt hash/],
+    [['--prune', 'daily'], /Not a time/],
     [['--quota', 'much'], /Not a number of bytes/],
     [['--repository-quota', '-1'], /Not a number of bytes/],
   ]

@@ -5,6 +5,6 @@
  */
 export { type ArchiveRoot, writeArchive, type WriteArchiveOptions } from './archive/write.ts'
 export { writeDockerArchive } from './archive/write-docker.ts'
-export { type ArchiveFormat, writeArchiveFile, type WriteArchiveFileOptions } from './archive/write-file.ts'
+export { writeArchiveFile } from './archive/write-file.ts'
 export { type ImageArchive, readArchive, type ReadArchiveOptions } from './archive/read.ts'
 export type { ResolveOptions } from './roots.ts'

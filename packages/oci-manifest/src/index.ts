@@ -107,6 +107,8 @@ export {
   parseReference,
   type Reference,
 } from './reference.ts'
-export { type RewriteOptions, type RewrittenContent, withDocuments } from './rewrite/content.ts'
+export { describeReferrer, referrersTag } from './referrer.ts'
+export type { RewriteOptions, RewrittenContent } from './rewrite/content.ts'
+export { withDocuments } from './rewrite/with-documents.ts'
 export { type Finding, verifyImage, type VerifyImageOptions } from './verify-image.ts'
 export { eachOf } from './workers.ts'

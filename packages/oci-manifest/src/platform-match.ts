@@ -1,8 +1,10 @@
 /**
  * Choosing from images by platform.
  *
- * The rules are containerd's: a CPU runs what was built for older levels of it, an image's `os.features` must all be
- * offered, and Windows builds are compatible in ranges.
+ * The rules are those of containerd/platforms v1.0.0-rc.5: a CPU runs what was built for older levels of it, an image's
+ * `os.features` must all be offered, and Windows builds are compatible in ranges. On purpose different: other
+ * architectures only by option, the highest Windows build first on every machine, and a level of arm64 that is not known
+ * matches at least itself.
  *
  * @module
  */

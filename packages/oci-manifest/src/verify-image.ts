@@ -91,7 +91,7 @@ async function checkContent(
 ): Promise<void> {
   await reporting(check, descriptor, () => void visit(check.kinds, descriptor))
   await reporting(check, descriptor, () => void inlineContent(descriptor))
-  if (!isMediaTypeName(descriptor.mediaType)) {
+  if (!isMediaType(descriptor.mediaType)) {
     report(check, descriptor, `Not a media type: ${quoted(descriptor.mediaType)}`, 'mediaType')
   }
   await reporting(check, descriptor, async () => {
@@ -131,7 +131,7 @@ function isFirst({ checked, sizes }: Check, descriptor: Descriptor): boolean {
 /** What a document says about itself. Its subject may be missing, but not be something else. */
 function checkTypes(check: Check, descriptor: Descriptor, { document }: Document): void {
   const { artifactType, subject } = document.value
-  if (artifactType !== undefined && !isMediaTypeName(artifactType)) {
+  if (artifactType !== undefined && !isMediaType(artifactType)) {
     report(check, descriptor, `Not a media type: ${quoted(artifactType)}`, 'artifactType')
   }
   if (subject === undefined) return
@@ -202,6 +202,11 @@ async function checkBlob(check: Check, descriptor: Descriptor, diffID: Digest | 
   const actual = check.diffIDs.get(key)
   if (wanted === undefined || actual === undefined || actual === wanted) return
   report(check, descriptor, `Its diffID is ${actual}, the config says ${wanted}`)
+}
+
+/** Parameters are not allowed by image-spec, but cosign writes them. */
+function isMediaType(text: string): boolean {
+  return isMediaTypeName(text.replace(/ ?;.*$/, ''))
 }
 
 async function reporting(

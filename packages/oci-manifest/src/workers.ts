@@ -22,7 +22,8 @@ export async function eachOf<T>(
     for (const item of queue) {
       if (either.aborted) return
       try {
-        await work(item, either)
+        // A signal of its own: on one signal, Node takes many listeners for a leak.
+        await work(item, AbortSignal.any([either]))
       } catch (error) {
         failures.push(error)
         stop.abort(error)

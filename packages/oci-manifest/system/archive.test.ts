@@ -7,7 +7,13 @@ import { startDockerRegistry, temporaryDirectory } from '@varve/testing/registri
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type ImageArchive, readArchive, writeArchiveFile } from '../src/archive.ts'
+import {
+  type ImageArchive,
+  readArchive,
+  writeArchive,
+  writeArchiveFile,
+  writeDockerArchive,
+} from '../src/archive.ts'
 import {
   assembleIndex,
   copyContent,
@@ -78,7 +84,10 @@ t.test('§6.3: skopeo reads our archives, of both kinds', needs('skopeo'), async
   ]
   for (const format of ['oci', 'docker'] as const) {
     const path = join(directory, `${format}.tar`)
-    await writeArchiveFile(path, roots, content, { format })
+    await writeArchiveFile(
+      path,
+      format === 'oci' ? writeArchive(roots, content) : writeDockerArchive(roots, content),
+    )
     const kinds = format === 'oci' ? ['oci-archive'] : ['docker-archive', 'oci-archive']
     for (const kind of kinds) {
       for (const [name, image] of [
@@ -133,7 +142,7 @@ t.test('§6.3: Podman loads our archives, and we read what it saves', needs('pod
     { descriptor: index, name: 'localhost/app:1' },
     { descriptor: other.manifest.descriptor, name: 'localhost/other:1' },
   ]
-  await writeArchiveFile(path, roots, content, { format: 'docker', platform: AMD64 })
+  await writeArchiveFile(path, writeDockerArchive(roots, content, { platform: AMD64 }))
   await podman('load', '--quiet', '--input', path)
   for (const [name, image] of [
     ['localhost/app:1', app],
@@ -177,7 +186,7 @@ t.test(
       { descriptor: index, name: 'example.com/app:latest' },
       { descriptor: other.manifest.descriptor, name: 'other' },
     ]
-    await writeArchiveFile(path, roots, content, { format: 'docker', platform: AMD64 })
+    await writeArchiveFile(path, writeDockerArchive(roots, content, { platform: AMD64 }))
     const loaded = await docker('load', '--input', path)
     t.match(loaded, /Loaded image: app:1/)
     t.match(loaded, /Loaded image: other:latest/)
@@ -206,7 +215,7 @@ t.test(
     }
     const again = join(directory, 'again.tar')
     const root = { descriptor: archive.resolve('app:1'), name: 'again' }
-    await writeArchiveFile(again, [root], archive, { format: 'docker' })
+    await writeArchiveFile(again, writeDockerArchive([root], archive))
     t.match(await docker('load', '--input', again), /Loaded image: again:latest/)
     t.equal(await docker('image', 'inspect', '--format', '{{.Id}}', 'again'), app.config.descriptor.digest)
   },
@@ -225,9 +234,7 @@ t.test(
     const { port } = await startDockerRegistry(t)
     const name = `127.0.0.1:${port}/app:1`
     const path = join(directory, 'ours.tar')
-    await writeArchiveFile(path, [{ descriptor: app.manifest.descriptor, name }], content, {
-      format: 'docker',
-    })
+    await writeArchiveFile(path, writeDockerArchive([{ descriptor: app.manifest.descriptor, name }], content))
     await run('crane', 'validate', '--tarball', path)
     await run('crane', 'push', path, name)
     const config = new TextEncoder().encode(await run('crane', 'config', name))
@@ -254,13 +261,13 @@ t.test(
     const { content, app, index } = await makeImages()
     const directory = t.testdir()
     const ctr = await startContainerd(t)
-    for (const format of ['docker', 'oci'] as const) {
-      const path = join(directory, `${format}.tar`)
-      const name = format === 'docker' ? 'app:1' : 'docker.io/library/whole:1'
-      await writeArchiveFile(path, [{ descriptor: index, name }], content, {
-        format,
-        ...(format === 'docker' ? { platform: AMD64 } : {}),
-      })
+    const archives = [
+      writeDockerArchive([{ descriptor: index, name: 'app:1' }], content, { platform: AMD64 }),
+      writeArchive([{ descriptor: index, name: 'docker.io/library/whole:1' }], content),
+    ]
+    for (const [number, archive] of archives.entries()) {
+      const path = join(directory, `${number}.tar`)
+      await writeArchiveFile(path, archive)
       await ctr('images', 'import', '--all-platforms', '--no-unpack', path)
     }
     const names = (await ctr('images', 'list', '--quiet')).split('\n')

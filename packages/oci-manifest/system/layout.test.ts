@@ -1,10 +1,10 @@
 /** Layouts, shared with the programs that people use. */
 import type { Descriptor } from '@varve/digest'
 import { needs } from '@varve/testing/peers'
-import { startDockerRegistry } from '@varve/testing/registries'
+import { startDockerRegistry, temporaryDirectory } from '@varve/testing/registries'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
@@ -15,6 +15,7 @@ import {
   readImage,
   verifyImage,
 } from '../src/index.ts'
+import { writeArchiveFile, writeDockerArchive } from '../src/archive.ts'
 import { collectLayout, type ImageLayout, openLayout } from '../src/layout.ts'
 import { MemoryContent } from '../test/fixtures/content.ts'
 import { realImage, run, skopeo, tarLayer } from './support/images.ts'
@@ -178,3 +179,60 @@ t.test(
     t.strictSame(readdirSync(layout.directory).toSorted(), ['blobs', 'index.json', 'oci-layout'])
   },
 )
+
+t.test('§6.1: oras and we find the same referrers in a layout', needs('oras'), async (t) => {
+  const directory = t.testdir({ 'note.txt': 'a note', 'artifact.txt': 'an artifact' })
+  const layout = join(directory, 'layout')
+  // oras takes paths of files from where it runs, and refuses absolute ones.
+  const oras = (...args: readonly string[]): Promise<string> => run('oras', ...args)
+  const relaxed = '--disable-path-validation'
+  await oras('push', '--oci-layout', relaxed, `${layout}:app`, `${directory}/artifact.txt:text/plain`)
+  const attach = ['attach', '--oci-layout', relaxed, '--artifact-type', 'application/note', `${layout}:app`]
+  await oras(...attach, `${directory}/note.txt:text/plain`)
+  const theirs = await openLayout(layout)
+  const root = await theirs.resolve('app')
+  const [referrer, ...others] = await theirs.referrers(root.digest)
+  t.match(referrer, { artifactType: 'application/note' })
+  t.strictSame(others, [])
+  t.strictSame(
+    (await collectLayout(theirs, { graceMs: 0 })).removed,
+    [],
+    'oras leaves nothing that is not needed',
+  )
+
+  const ours = await openLayout(join(directory, 'ours'), { create: true })
+  for (const each of [root, referrer as Descriptor]) await copyContent(each, theirs, ours)
+  await ours.tag('app', root)
+  // oras knows of a referrer only if the index lists it.
+  await ours.tag(undefined, referrer as Descriptor)
+  const seen = await oras('discover', '--oci-layout', '--format', 'json', `${ours.directory}:app`)
+  t.ok(seen.includes(referrer?.digest ?? '-'))
+  await oras(
+    'cp',
+    '--recursive',
+    '--from-oci-layout',
+    '--to-oci-layout',
+    `${ours.directory}:app`,
+    `${directory}/copy:app`,
+  )
+  t.equal((await (await openLayout(join(directory, 'copy'))).referrers(root.digest)).length, 1)
+})
+
+t.test('§6.1: a directory that Podman saves is a layout', needs('podman'), async (t) => {
+  const { layout, app } = await makeLayout(t)
+  const directory = temporaryDirectory(t, 'p-')
+  const place = (name: string): string => join(directory, name)
+  const podman = (...args: readonly string[]): Promise<string> =>
+    run('podman', '--root', place('root'), '--runroot', place('run'), '--storage-driver', 'vfs', ...args)
+  const roots = [{ descriptor: app.manifest.descriptor, name: 'localhost/app:1' }]
+  await writeArchiveFile(place('app.tar'), writeDockerArchive(roots, layout))
+  writeFileSync(place('policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}')
+  await podman('load', '--quiet', '--signature-policy', place('policy.json'), '--input', place('app.tar'))
+  await podman('save', '--quiet', '--format', 'oci-dir', '--output', place('saved'), 'localhost/app:1')
+  const theirs = await openLayout(place('saved'))
+  const root = await theirs.resolve('localhost/app:1')
+  t.same(await verifyImage(theirs, root), [])
+  const { config } = await readImage(theirs, root)
+  t.strictSame(config.value.rootfs.diff_ids, app.config.value.rootfs.diff_ids)
+  t.strictSame((await collectLayout(theirs, { graceMs: 0 })).removed, [])
+})

@@ -144,7 +144,7 @@ t.test('errors and aborts end the stream', async (t) => {
   await t.rejects(readArchive(aborting, { signal: later.signal }), reason)
 })
 
-t.test('entries may be in any order, and blobs hard links', async (t) => {
+t.test('§6.3: entries may be in any order, and blobs hard links', async (t) => {
   const content = utf8('hello')
   const hex = digestOf(content).slice(7)
   const descriptor: Descriptor = { mediaType: 'x', digest: digestOf(content), size: 5 }
@@ -278,7 +278,7 @@ t.test('archives that are unsafe or none are refused', async (t) => {
   await t.rejects(readArchive(failing), failure, 'an error of the source is its own')
 })
 
-t.test('S8 blobs are found by digest only, and verified', async (t) => {
+t.test('S8: blobs are found by digest only, and verified', async (t) => {
   const content = utf8('hello')
   const { digest } = { digest: digestOf(utf8('other')) }
   const upper = `blobs/sha256/${'A'.repeat(64)}`

@@ -273,16 +273,23 @@ function makeList(content: MemoryContent) {
     mediaType: MEDIA_TYPE_DOCKER_LIST,
     manifests: [{ ...plain(image), platform: { ...AMD64 } }],
   })
-  const mixed = putDocument(content, assembleIndex([{ ...image, platform: AMD64 }, signature, ...entries]))
-  return { image, list, mixed }
+  const listed = { ...image, platform: AMD64 }
+  const report = putDocument(content, assembleIndex([], { artifactType: 'a/b', subject: image }))
+  const mixed = putDocument(content, assembleIndex([listed, signature, ...entries, report]))
+  const attested = putDocument(content, assembleIndex([listed, ...entries]))
+  return { image, list, mixed, attested }
 }
 
 t.test('attestations about what has changed are left out, or pointed at the new image', async (t) => {
   const content = new MemoryContent()
-  const { image, list, mixed } = makeList(content)
+  const { image, list, mixed, attested } = makeList(content)
+  await t.rejects(convertContent(content, attested, { to: 'docker' }), {
+    code: UNSUPPORTED,
+    at: 'manifests[1]',
+  })
   t.equal((await convertContent(content, list, { to: 'oci' })).documents.length, 2)
   const dropping = await convertContent(content, mixed, { to: 'oci' })
-  t.equal(dropping.dropped.length, 3)
+  t.equal(dropping.dropped.length, 4)
   const entriesOf = (rewritten: typeof dropping) =>
     parseIndex(rewritten.documents.at(-1)?.bytes ?? new Uint8Array()).value.manifests
   t.equal(entriesOf(dropping).length, 1)
@@ -309,6 +316,8 @@ t.test('attestations about what has changed are left out, or pointed at the new 
     { value: { subject: { digest: manifest.descriptor.digest } } },
     'also what is about it without Docker’s annotations',
   )
+  const report = kept.documents.find(({ descriptor }) => descriptor.digest === entriesOf(kept).at(-1)?.digest)
+  t.match(report, { value: { subject: { digest: manifest.descriptor.digest } } }, 'and an index that is')
   t.same(await verifyImage(reader, index.descriptor), [])
 })
 

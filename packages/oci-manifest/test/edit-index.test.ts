@@ -4,6 +4,7 @@ import {
   annotateIndex,
   assembleArtifact,
   assembleAttestation,
+  type AssembledImage,
   assembleIndex,
   configureImage,
   copyContent,
@@ -17,6 +18,7 @@ import {
   parsePlatform,
   readAttestations,
   readImage,
+  rebaseImage,
   replaceLayers,
   verifyImage,
   withDocuments,
@@ -134,6 +136,38 @@ t.test('attestations are pointed at the new image if that is asked for', async (
   }
   t.strictSame(subjects, images)
   t.same(await verifyImage(reader, index.descriptor), [])
+})
+
+t.test('an entry follows the version of Windows that its image is moved to', async (t) => {
+  const content = new MemoryContent()
+  const windows = (version: string) => ({ os: 'windows', architecture: 'amd64', 'os.version': version })
+  const [oldBase, newBase] = ['1', '2'].map((version) =>
+    makeImage(content, `base ${version}`, { platform: windows(`10.0.20348.${version}`) }),
+  ) as [AssembledImage, AssembledImage]
+  const platform = windows('10.0.20348.1')
+  const root = putDocument(content, assembleIndex([{ ...oldBase.manifest.descriptor, platform }]))
+  const edited = await editImages(content, root, (image) =>
+    rebaseImage(image, { oldBase, newBase, created: LATER }),
+  )
+  const { value } = parseIndex(edited.documents.at(-1)?.bytes ?? new Uint8Array())
+  t.same(value.manifests[0]?.platform, windows('10.0.20348.2'))
+})
+
+t.test('an entry that does not say what it is about is still no image', async (t) => {
+  const content = new MemoryContent()
+  const { index, amd64, arm64 } = makeIndex(content)
+  const silent = { ...amd64, annotations: { 'vnd.docker.reference.type': 'other' } }
+  t.equal(
+    editIndex(index, { append: [silent] }).value.manifests.at(-1)?.annotations?.['vnd.docker.reference.type'],
+    'other',
+  )
+  const root = putDocument(content, assembleIndex([silent, arm64]))
+  const seen: string[] = []
+  await editImages(content, root, (image, { digest }) => {
+    seen.push(digest)
+    return image
+  })
+  t.strictSame(seen, [arm64.digest])
 })
 
 t.test('a lone image is edited too; no change gives the old root', async (t) => {

@@ -9,13 +9,17 @@ import {
   type AssembleImageOptions,
   assembleIndex,
   baseAnnotations,
+  editImages,
   parseConfig,
   parseManifest,
   parsePlatform,
+  type Platform,
+  readImage,
   rebaseByAnnotations,
   rebaseImage,
   type RuntimeConfig,
   verifyImage,
+  withDocuments,
   writeJson,
 } from '../src/index.ts'
 import { EPOCH, makeImage, makeLayer, MemoryContent, utf8 } from './fixtures/content.ts'
@@ -241,26 +245,24 @@ t.test('M6 a merged config has from the new base what the image had from the old
   })
   t.strictSame(Object.keys(configOf('merged')?.Labels ?? {}), ['2', 'a', 'b', 'own'])
   t.same(configOf('image'), image.config.value.config)
-  const bare = makeBase('1', {})
-  const merged = rebaseImage(makeOn(bare, {}), {
+
+  const bare = makeBase('1')
+  const untouched = rebaseImage(makeOn(bare), {
     oldBase: bare,
     newBase: bare,
     created: LATER,
     config: 'merged',
   })
-  t.same(merged.config.value.config, { User: 'app', Env: ['A=b'] })
-  const emptied = rebaseImage(
-    makeOn(withConfig('3', { Labels: { x: '1' }, Env: ['B=1'] }), {
-      config: { Labels: { x: '1' }, Env: ['B=1'] },
-    }),
-    {
-      oldBase: withConfig('3', { Labels: { x: '1' }, Env: ['B=1'] }),
-      newBase: withConfig('4', { Labels: {}, Env: [] }),
-      created: LATER,
-      config: 'merged',
-    },
-  )
-  t.strictSame(emptied.config.value.config?.Env ?? [], [])
+  t.same(untouched.config.value.config, { User: 'app', Env: ['A=b'] })
+  const full: RuntimeConfig = { Env: ['B=1'], Labels: { x: '1' } }
+  const before = withConfig('3', full)
+  const emptied = rebaseImage(makeOn(before, { config: full }), {
+    oldBase: before,
+    newBase: withConfig('4', {}),
+    created: LATER,
+    config: 'merged',
+  })
+  t.same(emptied.config.value.config, {}, 'what came from the old base goes with it')
 })
 
 t.test('M6 the annotations tell where the bases are', async (t) => {
@@ -303,6 +305,47 @@ t.test('M6 the annotations tell where the bases are', async (t) => {
     rebaseByAnnotations(image, { locate, created: LATER, signal: AbortSignal.abort(reason) }),
     reason,
   )
+})
+
+t.test('M6 all images of an index are rebased at once, each on the base of its platform', async (t) => {
+  const platforms = ['linux/amd64', 'linux/arm64'].map((platform) => parsePlatform(platform))
+  const indexOf = (images: readonly AssembledImage[]): Descriptor =>
+    putDocument(
+      content,
+      assembleIndex(
+        images.map(({ manifest }, index) => ({
+          ...manifest.descriptor,
+          platform: platforms[index] as Platform,
+        })),
+      ),
+    )
+  const basesOf = (version: string): readonly AssembledImage[] =>
+    platforms.map((platform) => makeBase(`${version} ${platform.architecture}`, { platform }))
+  const [older, newer] = [basesOf('1'), basesOf('2')]
+  const [oldIndex, newIndex] = [indexOf(older), indexOf(newer)]
+  const images = older.map((base, index) =>
+    makeOn(base, {
+      platform: platforms[index] as Platform,
+      annotations: { 'org.opencontainers.image.base.digest': oldIndex.digest },
+    }),
+  )
+  const locate = async (reference: string) => ({
+    reader: content,
+    descriptor: reference.includes('@') ? oldIndex : newIndex,
+  })
+  const rebased = await editImages(content, indexOf(images), (image) =>
+    rebaseByAnnotations(image, { locate, created: LATER }),
+  )
+  const reader = withDocuments(content, rebased.documents)
+  t.same(await verifyImage(reader, rebased.descriptor), [])
+  for (const [index, platform] of platforms.entries()) {
+    const image = await readImage(reader, rebased.descriptor, { platform })
+    t.strictSame(
+      image.config.value.rootfs.diff_ids.slice(0, -1),
+      newer[index]?.config.value.rootfs.diff_ids,
+      platform.architecture,
+    )
+  }
 })
 
 t.test('a rebase keeps the manifest members of the layers of both', async (t) => {

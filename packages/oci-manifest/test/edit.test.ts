@@ -302,6 +302,43 @@ t.test('M1 the history of a bad image is repaired by an edit', async (t) => {
   }
 })
 
+t.test('members that are null, as Go writes them, are no obstacle', async (t) => {
+  const config = parseConfig(
+    utf8(
+      '{"architecture":"amd64","os":"linux","created":null,"config":null,"rootfs":{"type":"layers","diff_ids":null},"history":null}',
+    ),
+  )
+  const manifest = parseManifest(
+    writeJson({ ...headOf(config), layers: [], annotations: null, subject: null, artifactType: null }),
+  )
+  const image = { config, manifest }
+  await assertWhole(t, configureImage(image, { created: LATER, env: { A: 'b' }, labels: { a: 'b' } }))
+  await assertWhole(t, appendLayers(image, { created: LATER, layers: [layer(0)], history: [{}] }))
+  await assertWhole(t, flattenImage(image, { created: LATER, layer: layer(0) }))
+  t.strictSame(replaceLayers(image, []).manifest.bytes, manifest.bytes)
+  t.match(annotateManifest(manifest, { document: { a: 'b' } }).value.annotations, { a: 'b' })
+  const { value } = convertManifest(manifest, { to: 'docker' })
+  t.strictSame(
+    Object.keys(value),
+    ['schemaVersion', 'mediaType', 'config', 'layers'],
+    'what is null is not missed',
+  )
+  const steps = parseConfig(
+    utf8(
+      JSON.stringify({
+        ...makeTwo().config.value,
+        history: [{ created: null, empty_layer: null }, { author: null }],
+      }),
+    ),
+  )
+  const dated = configureImage({ ...makeTwo(), config: steps }, { created: LATER })
+  await assertWhole(t, dated)
+  t.match(
+    text(dated.config.bytes),
+    /"history":\[\{"created":"1970-01-01T00:00:00Z"\},\{"created":"1970-01-01T00:00:00Z"\}\]/,
+  )
+})
+
 t.test('an image of Docker becomes one of OCI', async (t) => {
   const { config, manifest } = makeTwo()
   const docker = {

@@ -1,7 +1,16 @@
 /** Collection: what stays, what goes, and who else is at work meanwhile. */
 import { bytesSource, type Descriptor, describe, type Digest, digestOf } from '@varve/digest'
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import * as fc from 'fast-check'
 import t, { type Test } from 'tap'
 import {
   ANNOTATION_REFERENCE_DIGEST,
@@ -271,6 +280,19 @@ t.test('a collection has the lock, and can be stopped', async (t) => {
   t.notOk(existsSync(join(layout.directory, 'index.json.lock')))
 })
 
+t.test('L3: a collection that loses its lock stops, and leaves the lock alone', async (t) => {
+  const layout = await makeLayout(t)
+  for (let number = 0; number < 100; number += 1) await put(layout, 'text/plain', utf8(`garbage ${number}`))
+  const path = join(layout.directory, 'index.json.lock')
+  const collecting = collectLayout(layout, NOW)
+  collecting.catch(() => undefined)
+  while (!existsSync(path) || readFileSync(path).byteLength === 0) await new Promise(setImmediate)
+  writeFileSync(path, 'somebody else')
+  await t.rejects(collecting, { code: 'ERR_OCI_MANIFEST_LOCKED', message: /taken away/ })
+  t.ok(blobsOf(layout).length > 0)
+  t.equal(readFileSync(path, 'utf8'), 'somebody else')
+})
+
 t.test('images written and named while collections run are whole', async (t) => {
   const layout = await makeLayout(t)
   const other = await openLayout(layout.directory)
@@ -358,4 +380,52 @@ t.test('referrers are found wherever they are', async (t) => {
   )
   const reason = new Error('enough')
   await t.rejects(layout.referrers(digest, { signal: AbortSignal.abort(reason) }), reason)
+})
+
+t.test('M10: whatever refers to whatever, what is needed stays and the rest goes', async (t) => {
+  // Each document refers to documents before it, and may be about one of them; some have names.
+  const graphs = fc.array(
+    fc.record({
+      children: fc.array(fc.nat(9), { maxLength: 3 }),
+      subject: fc.option(fc.nat(9)),
+      isNamed: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 10 },
+  )
+  await fc.assert(
+    fc.asyncProperty(graphs, async (nodes) => {
+      const layout = await openLayout(mkdtempSync(join(t.testdir({}), 'graph-')), { create: true })
+      const documents: Descriptor[] = []
+      for (const [number, { children, subject }] of nodes.entries()) {
+        const about = documents[subject ?? -1]
+        const index = {
+          schemaVersion: 2,
+          mediaType: MEDIA_TYPE_OCI_INDEX,
+          manifests: children.flatMap((child) => documents[child] ?? []).map(entry),
+          ...(about === undefined ? {} : { subject: entry(about) }),
+          annotations: { number: String(number) },
+        }
+        documents.push(await put(layout, MEDIA_TYPE_OCI_INDEX, index))
+      }
+      const needed = new Set<number>()
+      const add = (number: number): void => {
+        if (needed.has(number) || documents[number] === undefined) return
+        needed.add(number)
+        const { children = [], subject = null } = nodes[number] ?? {}
+        for (const child of children) if (child < number) add(child)
+        if (subject !== null && subject < number) add(subject)
+        for (const [other, each] of nodes.entries()) if (each.subject === number && number < other) add(other)
+      }
+      for (const [number, { isNamed }] of nodes.entries()) {
+        if (!isNamed) continue
+        await layout.tag(`n-${number}`, documents[number] as Descriptor)
+        add(number)
+      }
+      const { removed, kept } = await collectLayout(layout, NOW)
+      const gone = documents.filter((_, number) => !needed.has(number)).map(({ digest }) => digest)
+      t.strictSame(removed.toSorted(), gone.toSorted())
+      t.equal(kept, needed.size)
+    }),
+    { numRuns: 25 },
+  )
 })

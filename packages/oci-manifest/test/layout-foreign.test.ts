@@ -199,6 +199,24 @@ t.test('§6.1: directories of algorithms may be missing, and are made when neede
   t.same(await verifyImage(layout, image), [])
 })
 
+t.test('S8: a digest in index.json that is none is refused before it is a path', async (t) => {
+  const hex = 'a'.repeat(64)
+  const digests: readonly (readonly [digest: string, code: string])[] = [
+    ['sha256:../../../etc/passwd', 'ERR_OCI_MANIFEST_INVALID'],
+    [`sha256:%2e%2e%2f${hex.slice(9)}`, 'ERR_OCI_MANIFEST_INVALID'],
+    [`sha256:${hex.slice(1)}`, 'ERR_OCI_MANIFEST_INVALID'],
+    [`sha256:${hex}a`, 'ERR_OCI_MANIFEST_INVALID'],
+    [`sha256:${hex.toUpperCase()}`, 'ERR_OCI_MANIFEST_INVALID'],
+    [`sha256/${hex}`, 'ERR_OCI_MANIFEST_INVALID'],
+    [`../sha256:${hex}`, 'ERR_OCI_MANIFEST_INVALID'],
+    [`md5:${hex}`, 'ERR_OCI_MANIFEST_UNSUPPORTED'],
+  ]
+  for (const [digest, code] of digests) {
+    const directory = makeForeign(t, [{ ...amd64, digest }])
+    await t.rejects(openLayout(directory), { code, at: 'manifests[0].digest' }, digest)
+  }
+})
+
 t.test('S11: a link may lead to the layout, not within it', async (t) => {
   const directory = makeForeign(t, [image])
   const parent = join(scratch(t), 'parent')

@@ -47,7 +47,7 @@ async function deadOwner(layout: ImageLayout): Promise<string> {
 t.test('tags set and writers killed at the same time', async (t) => {
   const { layout, descriptor } = await makeLayout(t)
 
-  await t.test('L5 tags set by several processes all survive', async (t) => {
+  await t.test('L5: tags set by several processes all survive', async (t) => {
     const workers = ['a', 'b', 'c'].map((prefix) => startWorker(layout, prefix, 15, descriptor))
     await Promise.all(workers.map((worker) => once(worker, 'message')))
     // Left by a process that no longer is: all of them find it, one of them may take it away.
@@ -62,7 +62,7 @@ t.test('tags set and writers killed at the same time', async (t) => {
     t.strictSame(readdirSync(layout.directory).toSorted(), ['blobs', 'index.json', 'oci-layout'])
   })
 
-  await t.test('L2 a process killed while it tags leaves the old index or the new one', async (t) => {
+  await t.test('L2: a process killed while it tags leaves the old index or the new one', async (t) => {
     const workers = ['d', 'e', 'f'].map((prefix) => startWorker(layout, prefix, 1_000_000, descriptor))
     await Promise.all(workers.map((worker) => once(worker, 'message')))
     for (const worker of workers) worker.send('go')
@@ -87,7 +87,7 @@ t.test('L3: a process that is stopped loses the lock, and finds out', async (t) 
   const { layout, descriptor } = await makeLayout(t)
   const worker = startWorker(layout, 'g', 1_000_000, descriptor)
   await once(worker, 'message')
-  const impatient = await openLayout(layout.directory, { lockStaleMs: 2500 })
+  const impatient = await openLayout(layout.directory, { lockStaleMs: 1200 })
   worker.send('go')
   const path = join(layout.directory, 'index.json.lock')
   // Stopped while it has the lock, as a machine that sleeps is; its heart does not beat then.

@@ -22,10 +22,12 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import * as fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { copyContent, MEDIA_TYPE_OCI_INDEX, MEDIA_TYPE_OCI_MANIFEST, verifyImage } from '../src/index.ts'
 import { acquireLock } from '../src/layout/lock.ts'
 import { type ImageLayout, openLayout } from '../src/layout.ts'
+import { formatRoots, openRoots, withRoot } from '../src/roots-writer.ts'
 import { makeImage, MemoryContent, utf8 } from './fixtures/content.ts'
 
 const LAYOUT = 'ERR_OCI_MANIFEST_LAYOUT'
@@ -107,7 +109,7 @@ t.test('openLayout refuses what is not a layout', async (t) => {
   await t.rejects(openLayout(withoutBlobs), { code: LAYOUT, message: /blobs is missing/ })
 })
 
-t.test('S11 links are not followed', async (t) => {
+t.test('S11: links are not followed', async (t) => {
   const outside = scratch(t)
   mkdirSync(join(outside, 'sha256'))
   const { layout, first } = await makeTagged(t, 'x')
@@ -143,7 +145,7 @@ t.test('S11 links are not followed', async (t) => {
   await t.rejects(openLayout(directory), { code: LAYOUT }, 'a linked index.json')
 })
 
-t.test('S8 what is not a digest never becomes a path', async (t) => {
+t.test('S8: what is not a digest never becomes a path', async (t) => {
   const { layout, first } = await makeTagged(t, 'x')
   const bad = [
     'sha256:../../../etc/passwd',
@@ -162,7 +164,7 @@ t.test('S8 what is not a digest never becomes a path', async (t) => {
   }
 })
 
-t.test('L1 a blob is stored once, verified, and read verified', async (t) => {
+t.test('L1: a blob is stored once, verified, and read verified', async (t) => {
   const { directory, ...layout } = await makeLayout(t)
   const bytes = utf8('some bytes')
   for (const algorithm of ['sha256', 'sha512'] as const) {
@@ -181,7 +183,7 @@ t.test('L1 a blob is stored once, verified, and read verified', async (t) => {
   t.strictSame(readdirSync(directory).toSorted(), ['blobs', 'index.json', 'oci-layout'], 'no temporary files')
 })
 
-t.test('L1 writers of the same blob do not disturb each other', async (t) => {
+t.test('L1: writers of the same blob do not disturb each other', async (t) => {
   const { directory, ...layout } = await makeLayout(t)
   const bytes = new Uint8Array(3_000_000).fill(7)
   const descriptor = describe('text/plain', bytes)
@@ -197,7 +199,7 @@ t.test('L1 writers of the same blob do not disturb each other', async (t) => {
   t.equal(readdirSync(directory).length, 3)
 })
 
-t.test('S9 wrong bytes leave nothing behind', async (t) => {
+t.test('S9: wrong bytes leave nothing behind', async (t) => {
   const { directory, ...layout } = await makeLayout(t)
   const descriptor = describe('text/plain', utf8('right'))
   for (const [text, code] of [
@@ -302,7 +304,7 @@ t.test('a name that means several images is not guessed', async (t) => {
   t.equal((await layout.resolve('a')).digest, first.digest, 'tagging settles it')
 })
 
-t.test('L4 the result does not depend on the order, and unknown fields stay', async (t) => {
+t.test('L4: the result does not depend on the order, and unknown fields stay', async (t) => {
   const { layout, first, second } = await makeTagged(t, 'one', 'two')
   const initial =
     `{"z":{"2":1.0,"1":0},"schemaVersion":2,"manifests":[{"size":${first.size},"digest":"${first.digest}","x":[1e3],` +
@@ -335,7 +337,7 @@ t.test('L4 the result does not depend on the order, and unknown fields stay', as
   t.notMatch(indexText(layout.directory), /"x":/, 'a name that moves takes nothing along')
 })
 
-t.test('L5 tags set at the same time by one process all survive', async (t) => {
+t.test('L5: tags set at the same time by one process all survive', async (t) => {
   const { layout, first } = await makeTagged(t, 'one')
   const other = await openLayout(layout.directory)
   const names = Array.from({ length: 40 }, (_, number) => `t-${number}`)
@@ -344,7 +346,7 @@ t.test('L5 tags set at the same time by one process all survive', async (t) => {
   t.notOk(existsSync(join(layout.directory, 'index.json.lock')))
 })
 
-t.test('L3 a lock is respected, and waiting has an end', async (t) => {
+t.test('L3: a lock is respected, and waiting has an end', async (t) => {
   const { layout, first } = await makeTagged(t, 'one')
   const lock = await acquireLock(join(layout.directory, 'index.json.lock'))
   const impatient = await openLayout(layout.directory, { lockTimeoutMs: 100 })
@@ -356,12 +358,15 @@ t.test('L3 a lock is respected, and waiting has an end', async (t) => {
   await t.rejects(layout.tag('a', first, { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' })
   await t.rejects(layout.tag('a', first, { signal: AbortSignal.abort(reason) }), reason)
   const waiting = layout.tag('a', first)
+  const second = layout.tag('b', first, { signal: AbortSignal.timeout(50) })
+  await t.rejects(second, { name: 'TimeoutError' }, 'also one that waits for its turn in this process')
   await lock.release()
   await waiting
+  t.notOk((await layout.tags()).has('b'))
   t.ok((await layout.tags()).has('a'))
 })
 
-t.test('L3 a lock nobody touches is taken away, by the waiter’s clock', async (t) => {
+t.test('L3: a lock nobody touches is taken away, by the waiter’s clock', async (t) => {
   const { layout, first } = await makeTagged(t, 'one')
   const path = join(layout.directory, 'index.json.lock')
   const patient = await openLayout(layout.directory, { lockStaleMs: 300 })
@@ -382,7 +387,7 @@ t.test('L3 a lock nobody touches is taken away, by the waiter’s clock', async 
   await held.release()
 })
 
-t.test('L3 a lock that was lost is neither used nor deleted', async (t) => {
+t.test('L3: a lock that was lost is neither used nor deleted', async (t) => {
   const { layout, first } = await makeTagged(t, 'one')
   const path = join(layout.directory, 'index.json.lock')
   const lock = await acquireLock(path)
@@ -448,8 +453,45 @@ t.test('an index that another tool is just writing is read again', async (t) => 
     writeFileSync(path, whole)
     t.ok((await reading).has('a'))
   }
+  const blob = pathOf(layout.directory, first)
+  const bytes = readFileSync(blob)
+  writeFileSync(blob, '')
+  const tagging = layout.tag('b', first)
+  await new Promise((resolve) => void setTimeout(resolve, 10))
+  writeFileSync(blob, bytes)
+  await tagging
+  t.ok((await layout.tags()).has('b'), 'so is a manifest')
   writeFileSync(path, whole.subarray(0, 10))
   await t.rejects(layout.tags(), { code: 'ERR_OCI_MANIFEST_INVALID' }, 'but not for ever')
   await t.rejects(layout.tag('b', first), { code: 'ERR_OCI_MANIFEST_INVALID' })
   t.equal(readFileSync(path).byteLength, 10, 'nor is it written over')
+})
+
+t.test('L4: any order of the same changes gives the same bytes', async (t) => {
+  const names = fc.uniqueArray(fc.constantFrom(...'a b 1 10 9 A é x/y z:1'.split(' ')), { minLength: 1 })
+  const roots = fc.dictionary(fc.constantFrom('k', '2', 'z'), fc.string(), { maxKeys: 2 })
+  const changes = names.chain((each) =>
+    fc.tuple(
+      ...each.map((name) => fc.record({ name: fc.constant(name), annotations: roots, digit: fc.nat(3) })),
+    ),
+  )
+  fc.assert(
+    fc.property(changes, fc.infiniteStream(fc.nat()), (list, random) => {
+      const write = (order: typeof list): string => {
+        let { index, entries } = openRoots()
+        for (const { name, annotations, digit } of order) {
+          const digest = digestOf(Uint8Array.of(digit))
+          entries = withRoot(entries, name, { mediaType: 'x/y', digest, size: 1, annotations })
+        }
+        const bytes = formatRoots({ index, entries })
+        t.strictSame(formatRoots(openRoots(bytes)), bytes, 'and reading it changes nothing')
+        return Buffer.from(bytes).toString()
+      }
+      const shuffled = list
+        .map((change) => ({ change, key: random.next().value as number }))
+        .toSorted((a, b) => a.key - b.key)
+      t.equal(write(shuffled.map(({ change }) => change)), write(list))
+    }),
+    { numRuns: 200 },
+  )
 })

@@ -12,6 +12,7 @@ import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import {
   assembleIndex,
+  convertContent,
   EMPTY_DESCRIPTOR,
   type Finding,
   type JsonInput,
@@ -264,6 +265,33 @@ t.test('S10 a body without end is left at the first byte too many', async (t) =>
   const findings = await verifyImage(reader, manifest.descriptor)
   t.strictSame(new Set(codesOf(findings)), new Set([SIZE]))
   t.ok(sent < 20)
+})
+
+t.test('S10 a cycle of indexes, or of subjects, ends', async (t) => {
+  const content = new MemoryContent()
+  const claimed = describe(MEDIA_TYPE_OCI_INDEX, utf8('an index that lists itself'))
+  const cyclic = assembleIndex([{ ...claimed, size: 500 }, claimed], { subject: claimed }).bytes
+  content.blobs.set(claimed.digest, cyclic)
+  const reader = { read: async (): Promise<ByteSource> => bytesSource(cyclic) }
+  const root = describe(MEDIA_TYPE_OCI_INDEX, cyclic)
+  t.strictSame(
+    codesOf(await verifyImage(reader, root)),
+    [SIZE, SIZE],
+    'no bytes have a digest that is in them',
+  )
+  await t.rejects(convertContent(reader, root, { to: 'docker', lossy: true }), { code: SIZE })
+  const own = assembleIndex([], { subject: claimed })
+  t.same(await verifyImage(content, putDocument(content, own)), [], 'a subject is not followed')
+})
+
+t.test('types with parameters, as cosign writes them, pass', async (t) => {
+  const content = new MemoryContent()
+  const layer = content.put('application/vnd.dev.sigstore.bundle+json;version=0.2', utf8('{}'))
+  const config = content.put('application/vnd.example.config', utf8('{}'))
+  t.same(
+    await verifyImage(content, putManifest(content, { config: plain(config), layers: [plain(layer)] })),
+    [],
+  )
 })
 
 t.test('M9 no change of a byte, anywhere, goes unseen', async (t) => {

@@ -153,12 +153,14 @@ function createExchanges(
   retries: number,
 ): readonly [Exchange, Exchange] {
   const { onProgress, credentials, concurrency = 4, userAgent = 'varve' } = options
+  const limits = readLimits(options.limits)
   const authorizer = createAuthorizer({
     transport,
     hosts: policy,
     ...(credentials === undefined ? {} : { credentials }),
     trustedRealms: ({ origin }) => policy.settingsAt(origin).trustedRealms ?? [],
     userAgent,
+    maxTokenBytes: limits.tokenBytes,
   })
   const parts = {
     transport,
@@ -166,7 +168,7 @@ function createExchanges(
     authorizer,
     limiter: createLimiter(concurrency, (origin) => policy.settingsAt(origin).concurrency),
     userAgent,
-    limits: readLimits(options.limits),
+    limits,
     notices: createNotices(onProgress),
   }
   const onRetry = (attempt: number, delayMs: number, error: unknown): void =>

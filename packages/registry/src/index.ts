@@ -27,7 +27,12 @@ export { createStoredLocations } from './locations/stored.ts'
 export type { ProgressEvent, ProgressListener } from './progress.ts'
 export type { ReferrersOptions } from './referrers/list.ts'
 export type { ManifestReader, ReferrerList, Repository, TagList, TagWriter } from './repository.ts'
-export { type ArchiveTarget, archiveTarget } from './image/archive-target.ts'
+export {
+  type ArchiveFormat,
+  type ArchiveTarget,
+  archiveTarget,
+  type ArchiveTargetOptions,
+} from './image/archive-target.ts'
 export type { Companion } from './image/companions.ts'
 export { copyImage } from './image/copy-image.ts'
 export type { CopyImageOptions, CopyImageResult } from './image/copy-options.ts'

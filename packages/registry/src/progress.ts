@@ -32,7 +32,7 @@ export type ProgressEvent =
     }
   /** A mirror could not answer; the next one, or the registry itself, is asked. */
   | { readonly kind: 'mirror'; readonly host: string; readonly error: unknown }
-  /** The registry wants its users to read this: distribution-spec, "Warnings". Told once a client. */
+  /** The registry wants its users to read this: distribution-spec, "Warnings". Told once for its host and text. */
   | { readonly kind: 'warning'; readonly host: string; readonly text: string }
   /** How much the registry lets us do: `RateLimit-Limit` and `RateLimit-Remaining`. Told when it changes. */
   | {

@@ -29,3 +29,4 @@ export {
 } from './server/listen.ts'
 export type { RegistryQuota } from './server/quota.ts'
 export { pruneRepositories, type PruneOptions, type PruneReport } from './server/prune.ts'
+export { createTokenService, type TokenService, type TokenServiceOptions } from './server/token-service.ts'

@@ -70,7 +70,10 @@ for (const peer of PEERS) {
     ] as const) {
       t.test(`${peer.name}: takes and gives blobs ${how}`, async (t) => {
         const repository = how.replaceAll(' ', '-')
-        const endpoint = openEndpoint(t, host, { repository, transfer: { ...transfer, parallelBytes: 1 } })
+        const endpoint = openEndpoint(t, host, {
+          repository,
+          transfer: { ...transfer, parallelBytes: 1, parallelBelow: Infinity },
+        })
         for (const algorithm of peer.algorithms) {
           const { descriptor, bytes } = content(noise(SIZE), 'application/octet-stream', algorithm)
           t.notOk(await hasBlob(endpoint, descriptor))
@@ -100,7 +103,7 @@ for (const peer of PEERS) {
     t.test(`${peer.name}: a pull survives a cut at every tenth`, async (t) => {
       const { descriptor, bytes } = content(noise(SIZE))
       await pushBlob(openEndpoint(t, host), descriptor, bytesSource(bytes))
-      for (const transfer of [{}, { parallelBytes: 1 }]) {
+      for (const transfer of [{}, { parallelBytes: 1, parallelBelow: Infinity }]) {
         const line = await breakLine(t, port, 'down', TENTHS)
         const endpoint = openEndpoint(t, line.host, { transfer })
         t.equal(digestOf(await collect(blobSource([endpoint], descriptor))), descriptor.digest)

@@ -12,7 +12,7 @@ import { findProgram, needs } from '@varve/testing/peers'
 import { startDockerRegistry, startOlareg, temporaryDirectory } from '@varve/testing/registries'
 import t, { type Test } from 'tap'
 import { archiveTarget, copyImage, type Repository } from '../src/index.ts'
-import { openClient, startRegistry } from '../test/fixtures.ts'
+import { memoryHandler, openClient, startRegistry } from '../test/fixtures.ts'
 import {
   AMD64,
   assertWhole,
@@ -33,14 +33,12 @@ interface Kind {
   readonly name: string
   readonly needs: readonly string[]
   readonly start: (t: Test) => Promise<{ readonly port: number }>
-  /** Whether it lists referrers by itself. */
-  readonly lists: boolean
 }
 
 const KINDS: readonly Kind[] = [
-  { name: 'docker-registry', needs: ['docker-registry'], start: (t) => startDockerRegistry(t), lists: false },
-  { name: 'olareg', needs: ['olareg'], start: startOlareg, lists: true },
-  { name: 'our server', needs: [], start: (t) => startRegistry(t), lists: true },
+  { name: 'docker-registry', needs: ['docker-registry'], start: (t) => startDockerRegistry(t) },
+  { name: 'olareg', needs: ['olareg'], start: startOlareg },
+  { name: 'our server', needs: [], start: (t) => startRegistry(t, memoryHandler({ allowDelete: true })) },
 ]
 
 /** Runs a program that finds nobody's home. */
@@ -133,34 +131,6 @@ for (const kind of KINDS) {
   )
 
   t.test(
-    `two processes push referrers to ${kind.name} at once, and all survive`,
-    needs(...kind.needs),
-    async (t) => {
-      const { port } = await kind.start(t)
-      const name = `127.0.0.1:${port}/team/app`
-      const repository = openClient(t).repository(name)
-      const { amd64 } = makeIndex()
-      await push(repository, amd64, 'v1')
-      const pushers = ['one', 'two'].map((own) => fork(PUSHER, [name, own, '8']))
-      t.teardown(() => pushers.forEach((each) => each.kill('SIGKILL')))
-      await Promise.all(pushers.map((each) => once(each, 'message')))
-      const ends = pushers.map((each) => once(each, 'exit'))
-      for (const each of pushers) each.send(amd64.root.descriptor)
-      t.strictSame(
-        (await Promise.all(ends)).map(([code]) => code as number),
-        [0, 0],
-      )
-      const expected = ['one', 'two'].flatMap((own) =>
-        Array.from(
-          { length: 8 },
-          (_, number) => makeArtifact(NOTATION, amd64.root, `${own} ${number}`).root.descriptor,
-        ),
-      )
-      t.strictSame(digestsOf(await repository.referrers(amd64.root.descriptor.digest)), digestsOf(expected))
-    },
-  )
-
-  t.test(
     `oras and we see each other’s referrers at ${kind.name}`,
     needs('oras', ...kind.needs),
     async (t) => {
@@ -208,7 +178,6 @@ for (const kind of KINDS) {
       await push(repository, another)
       t.equal((await discovered()).length, 3, 'ours do not push theirs out')
       if (theirs === undefined) return
-      if (kind.name === 'our server') return
       await repository.delete(theirs)
       t.strictSame(
         digestsOf(await discovered()),
@@ -260,6 +229,37 @@ for (const kind of KINDS) {
         t.equal(descriptor.digest, digest, tag)
         await assertWhole(t, client.repository(copied), descriptor)
       }
+    },
+  )
+}
+
+// olareg, which lists referrers by itself, loses some of those that are pushed at once, whoever pushes them.
+for (const kind of KINDS.filter(({ name }) => name !== 'olareg')) {
+  t.test(
+    `two processes push referrers to ${kind.name} at once, and all survive`,
+    needs(...kind.needs),
+    async (t) => {
+      const { port } = await kind.start(t)
+      const name = `127.0.0.1:${port}/team/app`
+      const repository = openClient(t).repository(name)
+      const { amd64 } = makeIndex()
+      await push(repository, amd64, 'v1')
+      const pushers = ['one', 'two'].map((own) => fork(PUSHER, [name, own, '8']))
+      t.teardown(() => pushers.forEach((each) => each.kill('SIGKILL')))
+      await Promise.all(pushers.map((each) => once(each, 'message')))
+      const ends = pushers.map((each) => once(each, 'exit'))
+      for (const each of pushers) each.send(amd64.root.descriptor)
+      t.strictSame(
+        (await Promise.all(ends)).map(([code]) => code as number),
+        [0, 0],
+      )
+      const expected = ['one', 'two'].flatMap((own) =>
+        Array.from(
+          { length: 8 },
+          (_, number) => makeArtifact(NOTATION, amd64.root, `${own} ${number}`).root.descriptor,
+        ),
+      )
+      t.strictSame(digestsOf(await repository.referrers(amd64.root.descriptor.digest)), digestsOf(expected))
     },
   )
 }

@@ -120,9 +120,9 @@ t.test('the conformance suite of the distribution-spec', needs('conformance'), a
       ],
       { env: { ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey } },
     )
-    const { blobs, refs, close } = await createS3Store({ bucket: 'registry', endpoint: url, credentials })
-    t.teardown(close)
-    const outcome = await conform(t, { blobs, refs }, DEV)
+    const store = await createS3Store({ bucket: 'registry', endpoint: url, credentials })
+    t.teardown(() => store.close())
+    const outcome = await conform(t, { blobs: store.blobs, refs: store.refs }, DEV)
     check(t, 'profile dev, S3', outcome)
     t.strictSame(outcome.skipped, [])
   })

@@ -267,7 +267,7 @@ t.test('S2: each hop of a realm is guarded, and gets no credentials', async (t) 
   await t.rejects(led(`${realm}/again`).call(), { code: 'ERR_REGISTRY_REFUSED' }, 'a circle ends')
 })
 
-t.test('S3 C16: a 401 from where a registry leads to asks for nothing', async (t) => {
+t.test('S3, C16: a 401 from where a registry leads to asks for nothing', async (t) => {
   const credentials = sourceOf(USER)
   const { call, sent } = openClient(
     (request) => {

@@ -4,6 +4,7 @@
  * @module
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import type { Authorizer } from '../src/auth/authorizer.ts'
 import { type TransferOptions, transferSettings } from '../src/blob/options.ts'
 import type { Endpoint } from '../src/endpoint.ts'
 import { createHostPolicy } from '../src/hosts/policy.ts'
@@ -25,11 +26,22 @@ export interface EndpointOptions {
   readonly locations?: BlobLocations
   readonly retries?: number
   readonly concurrency?: number
+  /** Default: anonymous. */
+  readonly authorizer?: Authorizer
 }
 
-/** An anonymous one. The host must be loopback. */
+const ANONYMOUS: Authorizer = { authorization: async () => undefined, answer: async () => false }
+
+/** One of a host on loopback. */
 export function openEndpoint(t: Teardown, host: string, options: EndpointOptions = {}): TestEndpoint {
-  const { repository = 'x', transfer = {}, locations, retries = 5, concurrency = 4 } = options
+  const {
+    repository = 'x',
+    transfer = {},
+    locations,
+    retries = 5,
+    concurrency = 4,
+    authorizer = ANONYMOUS,
+  } = options
   const transport = createTransport()
   t.teardown(() => transport.close())
   const hosts = createHostPolicy()
@@ -37,7 +49,7 @@ export function openEndpoint(t: Teardown, host: string, options: EndpointOptions
   const exchange = createExchange({
     transport,
     hosts,
-    authorizer: { authorization: async () => undefined, answer: async () => false },
+    authorizer,
     limiter: createLimiter(concurrency),
     retry: {
       retries,

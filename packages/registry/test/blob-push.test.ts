@@ -1,14 +1,16 @@
 /** Pushes of blobs: sources, sessions that end, and what is remembered of places. */
 import { bytesSource, type ByteSource, type Descriptor, digestOf, streamSource } from '@varve/digest'
+import type { IncomingMessage } from 'node:http'
 import fc from 'fast-check'
 import t from 'tap'
+import type { Authorizer } from '../src/auth/authorizer.ts'
 import { deleteBlob } from '../src/blob/delete.ts'
 import { transferSettings } from '../src/blob/options.ts'
 import { blobSource, hasBlob } from '../src/blob/pull.ts'
 import { pushBlob } from '../src/blob/push.ts'
 import { createMemoryLocations } from '../src/locations/memory.ts'
 import { openEndpoint } from './blob-endpoint.ts'
-import { caller, collect, content, memoryHandler, noise, startRegistry, utf8 } from './fixtures.ts'
+import { caller, collect, content, memoryHandler, noise, startRaw, startRegistry, utf8 } from './fixtures.ts'
 
 /** A handler that notes `METHOD path`, and its log. */
 function logged(inner = memoryHandler({ allowDelete: true })) {
@@ -173,6 +175,21 @@ t.test('C8: abort ends an upload at once, with the reason, and cancels its sessi
   }
 })
 
+t.test('C8: abort also ends an upload that was begun in place of a mount', async (t) => {
+  const controller = new AbortController()
+  const reason = new Error('Enough')
+  const { descriptor, bytes } = content(noise(10))
+  const calls: string[] = []
+  const host = await startRaw(t, ({ method = '', url = '' }, response) => {
+    calls.push(method)
+    if (url.includes('from=two')) controller.abort(reason)
+    else response.writeHead(method === 'POST' ? 202 : 404, { location: '/up' }).end()
+  })
+  const options = { mountFrom: ['one', 'two'], signal: controller.signal }
+  await t.rejects(pushBlob(openEndpoint(t, host), descriptor, bytesSource(bytes), options), reason)
+  t.strictSame(calls, ['HEAD', 'POST', 'POST', 'DELETE'])
+})
+
 t.test('a push that breaks off for good cancels its session', async (t) => {
   const inner = memoryHandler()
   const { handler, calls } = logged((request) => {
@@ -184,6 +201,58 @@ t.test('a push that breaks off for good cancels its session', async (t) => {
   const endpoint = openEndpoint(t, `127.0.0.1:${port}`)
   await t.rejects(pushBlob(endpoint, descriptor, bytesSource(bytes)), { code: 'ERR_REGISTRY_DENIED' })
   t.equal(calls.at(-1), 'DELETE x/blobs/uploads/…')
+})
+
+t.test('N2: a body is sent again where the registry wanted a token first', async (t) => {
+  const inner = memoryHandler()
+  const refused: string[] = []
+  const { port } = await startRegistry(t, async (request) => {
+    if (request.method !== 'PUT' || request.headers.get('authorization') === 'Bearer new')
+      return inner(request)
+    refused.push(request.headers.get('authorization') ?? '-')
+    return new Response(null, {
+      status: 401,
+      headers: { 'www-authenticate': 'Bearer realm="https://x.example"' },
+    })
+  })
+  let token = 'Bearer old'
+  const authorizer: Authorizer = {
+    authorization: async () => token,
+    answer: async () => {
+      token = 'Bearer new'
+      return true
+    },
+  }
+  const { descriptor, bytes } = content(noise(300_000))
+  const endpoint = openEndpoint(t, `127.0.0.1:${port}`, { authorizer })
+  t.equal(await pushBlob(endpoint, descriptor, bytesSource(bytes)), 'pushed')
+  t.strictSame(refused, ['Bearer old'])
+  t.equal(digestOf(await collect(blobSource([endpoint], descriptor))), descriptor.digest)
+})
+
+t.test('S4: an upload at another host is not told who we are', async (t) => {
+  const { descriptor, bytes } = content(noise(1000))
+  const seen: string[] = []
+  const note = (request: IncomingMessage): void => {
+    const { method, headers } = request
+    seen.push(`${method} ${headers.authorization ?? '-'}`)
+    request.resume()
+  }
+  const elsewhere = await startRaw(t, (request, response) => {
+    note(request)
+    response.writeHead(request.method === 'PUT' ? 201 : 202, { range: '0-499' }).end()
+  })
+  const host = await startRaw(t, (request, response) => {
+    note(request)
+    const location = `http://${elsewhere}/up?signature=x`
+    response.writeHead(request.method === 'POST' ? 202 : 404, { location }).end()
+  })
+  const endpoint = openEndpoint(t, host, {
+    transfer: { monolithicBytes: 0, chunkBytes: 500 },
+    authorizer: { authorization: async () => 'Bearer secret', answer: async () => true },
+  })
+  t.equal(await pushBlob(endpoint, descriptor, bytesSource(bytes)), 'pushed')
+  t.strictSame(seen, ['HEAD Bearer secret', 'POST Bearer secret', 'PATCH -', 'PUT -'])
 })
 
 t.test('D12: what was pushed, pulled or mounted once is mounted from there', async (t) => {

@@ -8,7 +8,7 @@ import { blobSource, hasBlob } from '../src/blob/pull.ts'
 import { pushBlob } from '../src/blob/push.ts'
 import type { TransferOptions } from '../src/blob/options.ts'
 import { openEndpoint } from './blob-endpoint.ts'
-import { collect, content, startRaw, utf8, type Teardown } from './fixtures.ts'
+import { collect, content, noise, startRaw, utf8, type Teardown } from './fixtures.ts'
 
 /** A status and headers, and a body; or the end of the connection, before or after the request was read. */
 type Reply = readonly [
@@ -290,6 +290,18 @@ const PUSHES: readonly {
     ],
   },
   {
+    title: 'Q8: a registry that takes chunks and keeps none is not believed',
+    transfer: CHUNKED,
+    steps: [[404], BEGUN, ...Array.from({ length: 9 }, () => [202, { range: '0-0' }] as const), [204]],
+    requests: [
+      'HEAD D',
+      'POST uploads/',
+      ...Array.from({ length: 9 }, () => `PATCH ${UP} 0-3 (4)`),
+      `DELETE ${UP}`,
+    ],
+    fails: { code: 'ERR_REGISTRY_RESPONSE' },
+  },
+  {
     title: 'Q9: an empty upload is 0-0 or 0--1; where it was not empty, it begins anew',
     transfer: CHUNKED,
     steps: [
@@ -459,6 +471,55 @@ for (const { title, steps, requests, transfer = {}, mountFrom = [], outcome = 'p
   })
 }
 
+t.test(
+  'Q6: the largest chunk of the registry is sent, and a smaller one where that was too large',
+  async (t) => {
+    const { descriptor, bytes } = content(noise(300_000))
+    const most = await play(t, [
+      [404],
+      [202, { location: '/up', 'oci-chunk-max-length': '200000' }],
+      [202, { range: '0-199999' }],
+      [201],
+    ])
+    await pushBlob(openEndpoint(t, most.host), descriptor, bytesSource(bytes))
+    t.strictSame(most.requests.slice(2), [
+      'PATCH /up 0-199999 (200000)',
+      `PUT /up?digest=${encodeURIComponent(descriptor.digest)} 200000-299999 (100000)`,
+    ])
+    const tiny = await play(t, [
+      [404],
+      [202, { location: '/up', 'oci-chunk-max-length': '1' }],
+      [202],
+      [403],
+      [204],
+    ])
+    await t.rejects(pushBlob(openEndpoint(t, tiny.host), descriptor, bytesSource(bytes)), {
+      code: 'ERR_REGISTRY_DENIED',
+    })
+    t.equal(tiny.requests[2], 'PATCH /up 0-65535 (65536)', 'which is not believed to be next to nothing')
+
+    const halved = await play(t, [[404], BEGUN, [413], [204, { range: '0-0' }], [202], [202], [201]])
+    const transfer = { monolithicBytes: 0, chunkBytes: 250_000 }
+    await pushBlob(openEndpoint(t, halved.host, { transfer }), descriptor, bytesSource(bytes))
+    t.strictSame(halved.requests.slice(2, 6), [
+      `PATCH ${UP} 0-249999 (250000)`,
+      `GET ${UP}`,
+      `PATCH ${UP} 0-124999 (125000)`,
+      `PATCH ${UP} 125000-249999 (125000)`,
+    ])
+  },
+)
+
+t.test('Q8: a registry that keeps a byte of each chunk is not served for ever', async (t) => {
+  const steps: Step[] = Array.from({ length: 100 }, (_, index) => [202, { range: `0-${index}` }])
+  // The first byte counts as none, since that is how an empty upload is described.
+  const server = await play(t, [[404], BEGUN, [202, { range: '0-1' }], ...steps.slice(2)])
+  const endpoint = openEndpoint(t, server.host, { transfer: { monolithicBytes: 0, chunkBytes: 9 } })
+  const { descriptor, bytes } = content(noise(100))
+  await t.rejects(pushBlob(endpoint, descriptor, bytesSource(bytes)), { code: 'ERR_REGISTRY_LIMIT' })
+  t.equal(server.requests.filter((request) => request.startsWith('PATCH')).length, 89, 'eight times the blob')
+})
+
 t.test('Q14: a registry that takes no empty blobs is told apart from others', async (t) => {
   const empty = content(new Uint8Array())
   const digest = empty.descriptor.digest
@@ -542,7 +603,7 @@ const PULLS: readonly {
   },
   {
     title: 'in parts, what is answered with the whole is read as the whole',
-    transfer: { parallelBytes: 1, parallelParts: 4 },
+    transfer: { parallelBytes: 1, parallelBelow: Infinity },
     steps: [whole()],
     requests: ['GET D'],
   },

@@ -3,7 +3,12 @@ import { createLocalStore } from '@varve/cache-store/local'
 import { bytesSource, describe, digestOf, readAll, streamSource } from '@varve/digest'
 import type { Descriptor } from '@varve/digest'
 import t from 'tap'
-import { createRegistryClient, type ProgressEvent, type Repository } from '../src/index.ts'
+import {
+  createRegistryClient,
+  type ProgressEvent,
+  type RegistryClientOptions,
+  type Repository,
+} from '../src/index.ts'
 import { createRegistryHandler, listen } from '../src/server.ts'
 import {
   collect,
@@ -113,7 +118,6 @@ t.test('says what is not there', async (t) => {
   t.throws(() => client.repository('host.io/UPPER'), { code: 'ERR_OCI_MANIFEST_REFERENCE' })
   t.throws(() => client.repository({ domain: 'localhost', path: '../x' }), TypeError)
   t.throws(() => client.repository({ domain: 'a/b', path: 'x' }), TypeError)
-  t.throws(() => createRegistryClient({ concurrency: 0 }), TypeError)
 })
 
 t.test('walks tags page by page', async (t) => {
@@ -244,7 +248,7 @@ t.test('gets an anonymous token once, for pull and for push', async (t) => {
   ])
 })
 
-t.test('maps refusals to codes, with the words of the registry', async (t) => {
+t.test('C18 Q15: maps refusals to codes, with the words of the registry', async (t) => {
   const replies: Record<string, readonly [status: number, type: string, body: Uint8Array]> = {
     denied: [
       403,
@@ -278,4 +282,53 @@ t.test('maps refusals to codes, with the words of the registry', async (t) => {
     await t.rejects(repository.manifest(tag), error, tag)
     await t.rejects(repository.resolve(tag), error, `${tag}, resolved: the GET says why`)
   }
+})
+
+t.test('options that cannot be meant are mistakes', async (t) => {
+  const wrong: readonly RegistryClientOptions[] = [
+    { concurrency: 0 },
+    { concurrency: 1.5 },
+    { retries: -1 },
+    { retries: Infinity },
+    { userAgent: '' },
+    { userAgent: 'a\r\nx-evil: 1' },
+    { hosts: { 'reg.example': { concurrency: 0 } } },
+    { hosts: { 'reg.example/a': {} } },
+    { proxy: { https: 'ftp://proxy.example' } },
+    { limits: { errorBytes: -1 } },
+  ]
+  for (const options of wrong)
+    t.throws(() => createRegistryClient(options), TypeError, JSON.stringify(options))
+})
+
+t.test('a host that is blocked is never asked, as a registry, a mirror or by redirect', async (t) => {
+  const asked: string[] = []
+  const blocked = await startRaw(t, (request, response) => {
+    asked.push(request.url ?? '')
+    response.end()
+  })
+  const leading = await startRaw(t, (request, response) => {
+    response.writeHead(307, { location: `http://${blocked}${request.url}` }).end()
+  })
+  const client = openClient(t, {
+    hosts: { [blocked]: { blocked: true }, [leading]: { mirrors: [{ location: blocked }] } },
+  })
+  const expected = { code: 'ERR_REGISTRY_REFUSED', message: /is blocked by the settings/ }
+  await t.rejects(client.repository(`${blocked}/x`).manifest('t'), expected)
+  await t.rejects(client.repository(`${leading}/x`).manifest('t'), expected)
+  t.strictSame(asked, [])
+})
+
+t.test('says which client it is', async (t) => {
+  const agents: (string | undefined)[] = []
+  const host = await startRaw(t, (request, response) => {
+    agents.push(request.headers['user-agent'])
+    response.writeHead(404).end()
+  })
+  for (const options of [{}, { userAgent: 'my-tool/1.0 (linux)' }]) {
+    await t.rejects(openClient(t, options).repository(`${host}/x`).manifest('t'), {
+      code: 'ERR_REGISTRY_NOT_FOUND',
+    })
+  }
+  t.strictSame(agents, ['varve', 'my-tool/1.0 (linux)'])
 })

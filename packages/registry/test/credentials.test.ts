@@ -158,7 +158,7 @@ t.test('entries: what a credential is made of', async (t) => {
   }
 })
 
-t.test('S15 N11: a malformed file is an error that names it and tells nothing of it', async (t) => {
+t.test('S15, N11: a malformed file is an error that names it and tells nothing of it', async (t) => {
   const table: readonly (readonly [why: string, text: string])[] = [
     ['nothing', ''],
     ['no JSON', 'secret'],

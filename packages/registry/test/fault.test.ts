@@ -33,7 +33,7 @@ t.test('a push whose replies are cut is not sent again', async (t) => {
   const { port } = await startRegistry(t)
   // The first reply is that to HEAD, so this cuts in the middle of those to POST, GET and PATCH.
   const line = await breakLine(t, port, 'down', [300, 700, 1100, 1500, 1900, 2300])
-  const endpoint = openEndpoint(t, line.host, { transfer: { monolithicBytes: 0, chunkBytes: 1_000_000 } })
+  const endpoint = openEndpoint(t, line.host, { transfer: { monolithicBytes: 0, chunkBytes: 1_100_000 } })
   await pushBlob(endpoint, blob.descriptor, bytesSource(blob.bytes))
   t.equal(line.cuts, 6)
   t.ok(await hasBlob(endpoint, blob.descriptor))
@@ -43,7 +43,7 @@ t.test('a push whose replies are cut is not sent again', async (t) => {
 
 for (const [how, transfer] of [
   ['in one stream', { parallelParts: 1 }],
-  ['in parts', { parallelBytes: 1 }],
+  ['in parts', { parallelBytes: 1, parallelBelow: Infinity }],
 ] as const) {
   t.test(`a pull ${how} that is cut at every tenth is resumed where it broke`, async (t) => {
     const handler = memoryHandler()
@@ -76,7 +76,10 @@ t.test('a storm of 429 and 503 is waited out, with both forms of Retry-After', a
     new Response('<h1>Busy</h1>', { status, headers: { 'retry-after': after } })
   const yesterday = new Date(Date.now() - 86_400_000).toUTCString()
   const troubles = [refusal(429, '0'), refusal(503, yesterday), refusal(429, '0')]
-  for (const transfer of [{ parallelParts: 1 }, { monolithicBytes: 0, parallelBytes: 1 }]) {
+  for (const transfer of [
+    { parallelParts: 1 },
+    { monolithicBytes: 0, parallelBytes: 1, parallelBelow: Infinity },
+  ]) {
     const inner = memoryHandler()
     const { handler, seen } = stormy(inner, troubles)
     const { port } = await startRegistry(t, handler)
@@ -119,7 +122,7 @@ const LIES: readonly (readonly [
 
 for (const [how, transfer] of [
   ['in one stream', { parallelParts: 1 }],
-  ['in parts', { parallelBytes: 1 }],
+  ['in parts', { parallelBytes: 1, parallelBelow: Infinity }],
 ] as const) {
   t.test(
     `S9: a pull ${how} gives the bytes that were meant, or an error before the last of them`,

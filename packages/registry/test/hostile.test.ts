@@ -9,7 +9,6 @@ import {
   content,
   image,
   json,
-  memoryHandler,
   noise,
   openClient,
   OCI_INDEX,
@@ -140,47 +139,50 @@ t.test('S1: a token is text for a header, of a sane size', async (t) => {
   t.equal(sent.length, 3, 'is tried once')
 })
 
-t.test('S3: a token goes to the registry only, and not even there once the chain has left it', async (t) => {
-  const withToken = (next: (request: Sent) => Reply) => (request: Sent) => {
-    if (request.url.startsWith('https://auth.')) return { status: 200, body: json({ token: 'T' }) }
-    if (request.url.includes('/v2/x/manifests/') && request.authorization === undefined) {
-      return challenge('https://auth.example.com/t')
+t.test(
+  'S3 C16 N3: a token goes to the registry only, and not even there once the chain has left it',
+  async (t) => {
+    const withToken = (next: (request: Sent) => Reply) => (request: Sent) => {
+      if (request.url.startsWith('https://auth.')) return { status: 200, body: json({ token: 'T' }) }
+      if (request.url.includes('/v2/x/manifests/') && request.authorization === undefined) {
+        return challenge('https://auth.example.com/t')
+      }
+      return next(request)
     }
-    return next(request)
-  }
-  const targets = ['https://cdn.example.net/a', 'https://reg.example.com:8443/a', 'https://example.com/a']
-  for (const target of targets) {
-    const { repository, sent } = repositoryOf(
-      withToken(({ url }) => (url === target ? GOOD : { status: 307, headers: { location: target } })),
+    const targets = ['https://cdn.example.net/a', 'https://reg.example.com:8443/a', 'https://example.com/a']
+    for (const target of targets) {
+      const { repository, sent } = repositoryOf(
+        withToken(({ url }) => (url === target ? GOOD : { status: 307, headers: { location: target } })),
+      )
+      t.ok(await repository.manifest('t'))
+      t.equal(sent.at(-1)?.authorization, undefined, target)
+      t.equal(sent.at(-2)?.authorization, 'Bearer T')
+    }
+    const back = repositoryOf(
+      withToken(({ url }) => {
+        if (url === 'https://cdn.example.net/a')
+          return { status: 302, headers: { location: 'https://reg.example.com/b' } }
+        if (url === 'https://reg.example.com/b') return GOOD
+        return { status: 302, headers: { location: 'https://cdn.example.net/a' } }
+      }),
     )
-    t.ok(await repository.manifest('t'))
-    t.equal(sent.at(-1)?.authorization, undefined, target)
-    t.equal(sent.at(-2)?.authorization, 'Bearer T')
-  }
-  const back = repositoryOf(
-    withToken(({ url }) => {
-      if (url === 'https://cdn.example.net/a')
-        return { status: 302, headers: { location: 'https://reg.example.com/b' } }
-      if (url === 'https://reg.example.com/b') return GOOD
-      return { status: 302, headers: { location: 'https://cdn.example.net/a' } }
-    }),
-  )
-  t.ok(await back.repository.manifest('t'))
-  t.equal(back.sent.at(-1)?.authorization, undefined, 'there and back')
+    t.ok(await back.repository.manifest('t'))
+    t.equal(back.sent.at(-1)?.authorization, undefined, 'there and back')
 
-  const asks = repositoryOf(
-    withToken(({ url }) =>
-      url.includes('cdn')
-        ? challenge('https://evil.example/t')
-        : { status: 307, headers: { location: 'https://cdn.example.net/a' } },
-    ),
-  )
-  await t.rejects(asks.repository.manifest('t'), { code: 'ERR_REGISTRY_UNAUTHORIZED' })
-  t.notOk(
-    asks.sent.some(({ url }) => url.includes('evil')),
-    'the second host cannot ask for anything',
-  )
-})
+    const asks = repositoryOf(
+      withToken(({ url }) =>
+        url.includes('cdn')
+          ? challenge('https://evil.example/t')
+          : { status: 307, headers: { location: 'https://cdn.example.net/a' } },
+      ),
+    )
+    await t.rejects(asks.repository.manifest('t'), { code: 'ERR_REGISTRY_UNAUTHORIZED' })
+    t.notOk(
+      asks.sent.some(({ url }) => url.includes('evil')),
+      'the second host cannot ask for anything',
+    )
+  },
+)
 
 t.test('S3: redirects end, and do not lead into the open or into the house', async (t) => {
   const table: readonly (readonly [why: string, reply: Reply, code: string])[] = [
@@ -208,7 +210,7 @@ t.test('S3: redirects end, and do not lead into the open or into the house', asy
   )
 })
 
-t.test('S4 Q10: an upload goes on where the registry says, within bounds, byte for byte', async (t) => {
+t.test('S4 Q10 N9: an upload goes on where the registry says, within bounds, byte for byte', async (t) => {
   const blob = content(noise(100))
   const uploadTo = (location: string | readonly string[] | undefined) =>
     repositoryOf(({ method, url }) => {
@@ -577,6 +579,14 @@ t.test('S10: an endless manifest, blob, token, error or page costs no memory and
   await t.rejects(narrow.manifest('t'), { code: 'ERR_REGISTRY_LIMIT' })
   await t.rejects(narrow.tags().next(), { code: 'ERR_REGISTRY_LIMIT' })
   t.throws(() => createRegistryClient({ limits: { documentBytes: 0 } }), TypeError)
+  const frugal = repositoryOf(
+    ({ url }) =>
+      url.includes('/token')
+        ? { status: 200, body: json({ token: 'T'.repeat(20) }) }
+        : challenge('https://reg.example.com/token'),
+    { limits: { tokenBytes: 20 } },
+  )
+  await t.rejects(frugal.repository.manifest('t'), { code: 'ERR_REGISTRY_LIMIT' })
 })
 
 t.test('what may pass is tried again, what may not is not', async (t) => {
@@ -606,7 +616,7 @@ t.test('what may pass is tried again, what may not is not', async (t) => {
   })
 })
 
-t.test('a registry that says nothing is not waited for', async (t) => {
+t.test('N6: a registry that says nothing is not waited for', async (t) => {
   const host = await startRaw(t, () => undefined)
   const transport = createTransport({ headersTimeoutMs: 200 })
   t.teardown(() => transport.close())

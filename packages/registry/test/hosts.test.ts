@@ -1,4 +1,5 @@
 /** What users say about hosts, and where replies may lead. */
+import fc from 'fast-check'
 import t from 'tap'
 import { isInternalName, isPrivateAddress, isPrivateHost } from '../src/hosts/addresses.ts'
 import { createHostPolicy, type HostPolicy } from '../src/hosts/policy.ts'
@@ -171,6 +172,38 @@ t.test('S13: hosts that are named like parts of an object are hosts', async (t) 
   t.equal(policy.hostOf('constructor').origin, 'http://constructor')
   t.equal(policy.settingsAt('https://reg.example').blocked, undefined)
   t.equal(({} as HostSettings).blocked, undefined)
+})
+
+t.test('any name is a host or a mistake', async (t) => {
+  const part = fc.constantFrom(
+    'a',
+    'A',
+    '.',
+    ':',
+    '80',
+    '[',
+    ']',
+    '::1',
+    '/',
+    '@',
+    '?',
+    '#',
+    '%2f',
+    ' ',
+    '\\',
+    'é',
+  )
+  fc.assert(
+    fc.property(fc.array(part, { minLength: 1, maxLength: 6 }), (parts) => {
+      const name = parts.join('')
+      try {
+        const { origin } = createHostPolicy([], { [name]: { concurrency: 7 } }).hostOf(name)
+        return new URL(origin).origin === origin && !/[/@?# ]/.test(name)
+      } catch (error) {
+        return error instanceof TypeError
+      }
+    }),
+  )
 })
 
 t.test('what is not a host is a mistake, and so are two settings of one', async (t) => {

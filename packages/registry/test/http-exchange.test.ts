@@ -1,12 +1,14 @@
 /** What every request has: slots, retries, notices, typed errors without secrets. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { streamSource } from '@varve/digest'
+import { readAll, streamSource } from '@varve/digest'
+import type { LookupFunction } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
 import { createHostPolicy } from '../src/hosts/policy.ts'
 import type { RequestDiagnostic } from '../src/http/diagnostics.ts'
 import { connectionFailure } from '../src/http/failure.ts'
 import { createLimiter } from '../src/http/limiter.ts'
+import { createPublicLookup } from '../src/http/public-lookup.ts'
 import { createNotices } from '../src/http/notices.ts'
 import { parseRateLimit } from '../src/http/rate-limit.ts'
 import { withoutSecrets } from '../src/http/redact.ts'
@@ -15,6 +17,8 @@ import { parseWarnings } from '../src/http/warning.ts'
 import { createRegistryClient, type ProgressEvent } from '../src/index.ts'
 import { json, startRaw, type Teardown, utf8 } from './fixtures.ts'
 import { exchangeOver, fakeNetwork, getFrom, type Reply, startSocket } from './http-fixtures.ts'
+
+type LookupCallback = Parameters<LookupFunction>[2]
 
 const hosts = createHostPolicy()
 const host = hosts.hostOf('reg.example.com')
@@ -69,21 +73,35 @@ t.test('what may pass is tried again, and Retry-After is obeyed in both forms on
 })
 
 t.test('a host in trouble is left alone by all requests, and other hosts are not', async (t) => {
-  const { transport, sent } = fakeNetwork(({ url }) => ({ status: url.includes('broken') ? 503 : 200 }))
-  const waiting: (() => void)[] = []
-  const limiter = createLimiter(4)
-  const exchange = exchangeOver(transport, {
-    limiter,
-    retry: { retries: 1, onRetry: () => waiting.push(() => undefined) },
+  const { transport, sent } = fakeNetwork(({ url }) => {
+    if (url.includes('broken')) return { status: 500 }
+    return url.includes('overloaded') ? { status: 503, headers: { 'retry-after': '60' } } : { status: 200 }
   })
-  const broken = exchange.send(getFrom(host, '/broken')).catch((error: unknown) => error)
-  while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve))
-  const late = AbortSignal.timeout(20)
-  await t.rejects(exchange.send({ ...getFrom(host, '/fine'), signal: late }), { name: 'TimeoutError' })
-  t.equal(sent.length, 1, 'nothing else was sent to it')
+  const limiter = createLimiter(4)
+  const pauses: (readonly [origin: string, milliseconds: number])[] = []
+  const pause = (origin: string, milliseconds: number): void => {
+    pauses.push([origin, milliseconds])
+    limiter.pause(origin, milliseconds)
+  }
+  const waits: number[] = []
+  const retry = { retries: 1, onRetry: (_: number, delayMs: number) => void waits.push(delayMs) }
+  const exchange = exchangeOver(transport, { limiter: { ...limiter, pause }, retry })
+  await t.rejects(exchange.send(getFrom(host, '/broken')), { code: 'ERR_REGISTRY_SERVER' })
+  t.strictSame(pauses, [[host.origin, waits[0]]], 'its back-off is one for all')
+
+  const overloaded = exchange.send({ ...getFrom(host, '/overloaded'), retry: false })
+  await t.rejects(overloaded, { code: 'ERR_REGISTRY_SERVER' })
+  sent.length = 0
+  const controller = new AbortController()
+  const waiting = exchange.send({ ...getFrom(host, '/fine'), signal: controller.signal })
   const elsewhere = hosts.hostOf('other.example.com')
   t.equal((await exchange.send(getFrom(elsewhere))).status, 200)
-  t.match(await broken, { code: 'ERR_REGISTRY_SERVER' })
+  controller.abort(new Error('enough'))
+  await t.rejects(waiting, /enough/)
+  t.strictSame(
+    sent.map(({ url }) => url),
+    ['https://other.example.com/v2/'],
+  )
 })
 
 t.test(
@@ -117,13 +135,13 @@ t.test(
     while (finish.length < 4) await new Promise((resolve) => setImmediate(resolve))
     const document = await exchange.send(getFrom(narrow.hostOf('narrow.example'), '/document'))
     t.equal(document.status, 200)
-    const all = Promise.all(blobs)
-    let isOver = false
-    void all.then(() => (isOver = true))
-    while (!isOver) {
+    const state = { isOver: false }
+    const all = Promise.all(blobs).then(() => (state.isOver = true))
+    while (!state.isOver) {
       finish.shift()?.()
       await new Promise((resolve) => setImmediate(resolve))
     }
+    await all
     t.equal(most.get('narrow.example/blob'), 1)
     t.equal(most.get('wide.example/blob'), 3)
   },
@@ -204,6 +222,13 @@ t.test('rate limits are read with their window, and told when they change', asyn
     if (remaining !== undefined) headers.set('ratelimit-remaining', [remaining])
     t.strictSame(parseRateLimit(headers), expected, `${limit} ${remaining}`)
   }
+  fc.assert(
+    fc.property(fc.string(), fc.string(), (limit, remaining) => {
+      const headers = new Map([['ratelimit-limit', [limit]]])
+      const read = parseRateLimit(headers.set('ratelimit-remaining', [remaining]))
+      return read === undefined || Number.isSafeInteger(read.remaining)
+    }),
+  )
   const events: ProgressEvent[] = []
   const counts = [5, 5, 4]
   const { transport } = fakeNetwork(() => ({
@@ -318,22 +343,64 @@ t.test('N6: a body that nobody wants does not hold its connection, however slowl
     ['an error that drips', 400, undefined],
   ]
   for (const [why, status, length] of table) {
-    let closed = 0
+    const closing = deferred()
     const name = await startRaw(t, (request, response) => {
       response.writeHead(status, length === undefined ? {} : { 'content-length': length })
       const timer = setInterval(() => response.write('x'), 20)
       response.once('close', () => {
-        closed++
         clearInterval(timer)
+        closing.resolve()
       })
     })
     const here = createHostPolicy()
     const exchange = exchangeOver(openTransport(t), { hosts: here })
-    const response = await exchange.send({ ...getFrom(here.hostOf(name)), expect: [200, 400] })
+    const request = { ...getFrom(here.hostOf(name)), lane: 'blob' as const, expect: [200, 400] }
+    const response = await exchange.send(request)
     await response.discard()
-    while (closed === 0) await new Promise((resolve) => setTimeout(resolve, 10))
-    t.equal(closed, 1, why)
+    await closing.promise
+    t.pass(why)
   }
+})
+
+function deferred() {
+  let settle: () => void = () => undefined
+  const promise = new Promise<void>((resolve) => {
+    settle = resolve
+  })
+  return { promise, resolve: () => settle() }
+}
+
+t.test('N4: a document that breaks off is asked for again', async (t) => {
+  let attempts = 0
+  const name = await startRaw(t, (request, response) => {
+    attempts++
+    if (attempts === 1) {
+      response.writeHead(200, { 'content-length': '10' })
+      response.write('01234', () => response.destroy())
+    } else {
+      response.end('0123456789')
+    }
+  })
+  const here = createHostPolicy()
+  const exchange = exchangeOver(openTransport(t), { hosts: here, retry: { retries: 1 } })
+  const response = await exchange.send(getFrom(here.hostOf(name)))
+  t.equal(Buffer.from(await readAll(response.body, 100)).toString(), '0123456789')
+  t.equal(attempts, 2)
+})
+
+t.test('N6: a reply that stalls is given up', async (t) => {
+  const name = await startRaw(t, (request, response) => {
+    response.writeHead(200, { 'content-length': '10' }).write('x')
+  })
+  const here = createHostPolicy()
+  const exchange = exchangeOver(openTransport(t, { idleTimeoutMs: 100 }), { hosts: here })
+  const response = await exchange.send({ ...getFrom(here.hostOf(name)), lane: 'blob' })
+  await t.rejects(
+    async () => {
+      for await (const _ of response.body);
+    },
+    { code: 'ERR_REGISTRY_TIMEOUT' },
+  )
 })
 
 t.test('N4: a source of another length than it says is an error of the source', async (t) => {
@@ -355,6 +422,90 @@ t.test('N4: a source of another length than it says is an error of the source', 
     const sending = exchange.send({ ...getFrom(here.hostOf(name)), method: 'PUT', body })
     await t.rejects(sending, { code: 'ERR_DIGEST_SIZE' }, text)
     t.equal(opened, 1, 'and is not read again')
+  }
+})
+
+t.test('N2: a body is opened again for a redirect, a challenge and another try', async (t) => {
+  const received: string[] = []
+  const name = await startRaw(t, (request, response) => {
+    const parts: Buffer[] = []
+    request.on('data', (part: Buffer) => parts.push(part))
+    request.once('end', () => {
+      received.push(`${request.url} ${Buffer.concat(parts).toString()}`)
+      const statuses: Readonly<Record<string, number>> = { '/a': 307, '/b': received.length < 3 ? 401 : 502 }
+      const status = statuses[request.url ?? ''] ?? 200
+      if (received.length > 4) response.writeHead(200).end()
+      else response.writeHead(status, status === 307 ? { location: '/b' } : {}).end()
+    })
+  })
+  const here = createHostPolicy()
+  const authorizer = { authorization: async () => 'Bearer T', answer: async () => true }
+  const exchange = exchangeOver(openTransport(t), { hosts: here, authorizer, retry: { retries: 1 } })
+  const body = streamSource(() => [utf8('a stream')], 8)
+  const response = await exchange.send({ ...getFrom(here.hostOf(name), '/a'), method: 'PUT', body })
+  t.equal(response.status, 200)
+  await response.discard()
+  t.strictSame(received, ['/a a stream', '/b a stream', '/a a stream', '/b a stream', '/a a stream'])
+})
+
+t.test('S6: whoever is asked elsewhere gets no credentials, and each hop is checked', async (t) => {
+  const { transport, sent } = fakeNetwork(({ url }) => {
+    if (url.includes('/inside')) return { status: 307, headers: { location: 'https://169.254.169.254/' } }
+    if (url.includes('/plain')) return { status: 307, headers: { location: 'http://files.example.net/a' } }
+    return { status: 200 }
+  })
+  const authorizer = { authorization: async () => 'Bearer T', answer: async () => true }
+  const exchange = exchangeOver(transport, { authorizer })
+  const elsewhere = (url: string) => exchange.send({ ...getFrom(host), url })
+  t.equal((await elsewhere('https://files.example.net/a')).status, 200)
+  t.strictSame(
+    sent.map(({ authorization }) => authorization),
+    [undefined],
+  )
+  sent.length = 0
+  const refused = [
+    'http://files.example.net/a',
+    'https://10.0.0.1/a',
+    'https://user:password@files.example.net/a',
+    'ftp://files.example.net/a',
+  ]
+  for (const url of refused) await t.rejects(elsewhere(url), { code: 'ERR_REGISTRY_REFUSED' }, url)
+  t.strictSame(sent, [], 'nobody was asked')
+  for (const path of ['inside', 'plain']) {
+    await t.rejects(elsewhere(`https://files.example.net/${path}`), { code: 'ERR_REGISTRY_REFUSED' }, path)
+  }
+  t.equal(sent.length, 2)
+})
+
+t.test('S3: a read and a write lose the token at the same hops', async (t) => {
+  const targets = [
+    'https://cdn.example.net/a',
+    'https://reg.example.com:8443/a',
+    'https://reg.example.com.evil.example/a',
+    'https://example.com/a',
+  ]
+  const authorizer = { authorization: async () => 'Bearer T', answer: async () => true }
+  for (const method of ['GET', 'HEAD', 'PUT']) {
+    for (const target of targets) {
+      const { transport, sent } = fakeNetwork(({ url }) => {
+        if (url === target) return { status: 307, headers: { location: 'https://reg.example.com/back' } }
+        return url.includes('/back') ? { status: 200 } : { status: 307, headers: { location: target } }
+      })
+      const body = method === 'PUT' ? { body: streamSource(() => [utf8('x')], 1) } : {}
+      await exchangeOver(transport, { authorizer }).send({ ...getFrom(host), method, ...body })
+      t.strictSame(
+        sent.map(({ authorization }) => authorization),
+        ['Bearer T', undefined, undefined],
+        `${method} ${target}`,
+      )
+    }
+    const { transport, sent } = fakeNetwork(() => ({
+      status: 307,
+      headers: { location: 'http://reg.example.com/a' },
+    }))
+    const sending = exchangeOver(transport, { authorizer }).send({ ...getFrom(host), method })
+    await t.rejects(sending, { code: 'ERR_REGISTRY_REFUSED' }, `${method} to plain HTTP`)
+    t.equal(sent.length, 1)
   }
 })
 
@@ -435,6 +586,22 @@ t.test('refusePrivateAddresses: a name is checked at the moment of connecting', 
     { code: 'ERR_OCI_MANIFEST_INVALID' },
     'it was asked',
   )
+})
+
+t.test('a look-up says what the resolver says, where that is public', async (t) => {
+  const addresses = [
+    { address: '93.184.216.34', family: 4 },
+    { address: '2606:4700::1', family: 6 },
+  ]
+  const find = (answer: Parameters<LookupCallback>, all: boolean) =>
+    new Promise((resolve) => {
+      const lookup = createPublicLookup((_, options, callback) => callback(...answer))
+      lookup('reg.example', { all }, (...result) => resolve(result))
+    })
+  t.strictSame(await find([null, addresses], true), [null, addresses])
+  t.strictSame(await find([null, addresses], false), [null, '93.184.216.34', 4])
+  const missing = Object.assign(new Error('no such name'), { code: 'ENOTFOUND' })
+  t.strictSame(await find([missing, ''], true), [missing, '', 0])
 })
 
 t.test('a transport that is closed is not waited for', async (t) => {

@@ -4,6 +4,7 @@
  * @module
  */
 import { createServer, type IncomingMessage, request as forward, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from 'node:net'
 import type { Authorizer } from '../src/auth/authorizer.ts'
 import type { Host } from '../src/hosts/host.ts'
@@ -98,10 +99,11 @@ export interface ForwardProxy {
   readonly users: (string | undefined)[]
 }
 
-/** Starts one. `refuse` gives a status that is not 200. */
+/** Starts one, which may itself speak TLS. `refuse` gives a status that is not 200. */
 export async function startProxy(
   t: Teardown,
   refuse: (request: IncomingMessage) => number | undefined = () => undefined,
+  tls?: { readonly cert: string; readonly key: string },
 ): Promise<ForwardProxy> {
   const requests: string[] = []
   const users: (string | undefined)[] = []
@@ -109,7 +111,7 @@ export async function startProxy(
     requests.push(`${request.method} ${request.url}`)
     users.push(request.headers['proxy-authorization'])
   }
-  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
     note(request)
     const status = refuse(request)
     if (status !== undefined) {
@@ -123,7 +125,8 @@ export async function startProxy(
     })
     onward.once('error', () => response.destroy())
     request.pipe(onward)
-  })
+  }
+  const server = tls === undefined ? createServer(handle) : createTlsServer({ ...tls }, handle)
   const sockets = new Set<Socket>()
   server.on('connect', (request, socket: Socket) => {
     note(request)
@@ -151,7 +154,9 @@ export async function startProxy(
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   })
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, users }
+  const { port } = server.address() as AddressInfo
+  const origin = tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`
+  return { origin, requests, users }
 }
 
 /** A server of bare connections; its host and port. */

@@ -3,6 +3,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { makeCertificates } from '@varve/testing/certificates'
 import { needs } from '@varve/testing/peers'
+import fc from 'fast-check'
 import t from 'tap'
 import { createHostPolicy } from '../src/hosts/policy.ts'
 import { createProxyChoice, proxyFromEnvironment } from '../src/http/proxy.ts'
@@ -12,7 +13,7 @@ import { exchangeOver, getFrom, startProxy, startSocket } from './http-fixtures.
 
 const PROXY = 'http://proxy.example:3128'
 
-t.test('the environment names proxies as it does for curl and Go', async (t) => {
+t.test('N5: the environment names proxies as it does for curl and Go', async (t) => {
   const table: readonly (readonly [environment: Record<string, string>, expected: unknown])[] = [
     [{}, {}],
     [
@@ -83,6 +84,17 @@ t.test('NO_PROXY: names, networks, ports and leading dots, as Go has them', asyn
       for (const origin of origins) t.equal(choose(origin)?.origin, expected, `${noProxy} and ${origin}`)
     }
   }
+})
+
+t.test('any list of exceptions is a list of exceptions', async (t) => {
+  const part = fc.constantFrom('a', '.', '*', ':', '/', '1', '[', ']', '255', ',', ' ', 'é', '%', '-')
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+      const choose = createProxyChoice({ https: PROXY, noProxy: parts.join('') })
+      const chosen = ['https://a.a', 'https://[::1]', 'https://1.1.1.1'].map((origin) => choose(origin))
+      return chosen[1] === undefined
+    }),
+  )
 })
 
 t.test('a proxy is a URL, or a host and port, with or without a user', async (t) => {
@@ -167,6 +179,18 @@ t.test(
       code: 'ERR_REGISTRY_CONNECTION',
       cause: { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' },
     })
+
+    const secured = await startProxy(t, undefined, pair)
+    const privately = transportOf(t, {
+      proxy: { https: secured.origin },
+      tlsOf: (origin) => (origin === secured.origin ? { ca: authority.cert } : tlsOf(origin)),
+    })
+    const answer = await exchangeOver(privately, { hosts }).send(getFrom(host))
+    t.equal(answer.status, 200, 'a proxy that speaks TLS, with an authority of its own')
+    await answer.discard()
+    t.strictSame(secured.requests, [`CONNECT ${name}`])
+    const wary = transportOf(t, { proxy: { https: secured.origin }, tlsOf })
+    await t.rejects(exchangeOver(wary, { hosts }).send(getFrom(host)), { code: 'ERR_REGISTRY_CONNECTION' })
 
     const strict = await startProxy(t, () => 407)
     const refused = transportOf(t, { proxy: { https: strict.origin.replace('//', '//me:secret@') }, tlsOf })

@@ -76,13 +76,15 @@ t.test('certificates of a host', needs('openssl'), async (t) => {
     'an authority of ours stands beside those of the system, and PEM may hold several',
     async (t) => {
       const { name } = await startTls(t, certificates)
-      const local = name.replace('reg.example.com', 'localhost')
       for (const ca of [authority.cert, [other.cert, authority.cert], other.cert + authority.cert]) {
         const transport = createTransport({ tlsOf: () => ({ ca }) })
         t.teardown(() => transport.close())
-        const response = await transport.send({ method: 'GET', url: `https://${local}/`, headers: {} })
-        t.equal(response.status, 200)
-        await response.discard()
+        for (const host of ['localhost', '127.0.0.1']) {
+          const url = `https://${name.replace('reg.example.com', host)}/`
+          const response = await transport.send({ method: 'GET', url, headers: {} })
+          t.equal(response.status, 200, host)
+          await response.discard()
+        }
       }
     },
   )
@@ -100,7 +102,10 @@ t.test('certificates of a host', needs('openssl'), async (t) => {
   t.test('settings that cannot be used are a mistake, told without a word of them', async (t) => {
     const wrong: readonly (readonly [why: string, settings: HostSettings])[] = [
       ['an authority that is no PEM', { ca: 'secret' }],
-      ['an authority that is no certificate', { ca: authority.cert.replace(/\n[A-Za-z0-9+/=\n]+\n-/, '\nAAAA\n-') }],
+      [
+        'an authority that is no certificate',
+        { ca: authority.cert.replace(/\n[A-Za-z0-9+/=\n]+\n-/, '\nAAAA\n-') },
+      ],
       ['a certificate without a key', { cert: pair.cert }],
       ['a key without a certificate', { key: pair.key }],
       ['a key that is none', { cert: pair.cert, key: 'secret' }],

@@ -128,6 +128,29 @@ t.test('a signature is there before the name of what it signs', async (t) => {
   t.match(puts.at(-1), /manifests\/v1$/)
 })
 
+t.test('a referrer whose push broke off before it was listed is listed by the next copy', async (t) => {
+  const source = await open(t)
+  let isFull = true
+  const inner = withoutReferrers(memoryHandler())
+  const target = await open(t, async (request) => {
+    const isList = request.method === 'PUT' && request.url.includes('/manifests/sha256-')
+    return isList && isFull ? new Response(null, { status: 403 }) : inner(request)
+  })
+  const made = makeImage('app', 'amd64')
+  const signature = makeArtifact(NOTATION, made.root, 'signature')
+  await push(source.repository('from'), made, 'v1')
+  await push(source.repository('from'), signature)
+  const to = target.repository('to')
+  const copy = () => copyImage({ image: 'v1', from: source.repository('from'), to, referrers: true })
+  await t.rejects(copy(), { code: 'ERR_REGISTRY_DENIED' })
+  t.ok(await to.has(signature.root.descriptor))
+  t.strictSame(await to.referrers(made.root.descriptor.digest), [])
+  isFull = false
+  await copy()
+  t.match(await to.referrers(made.root.descriptor.digest), [{ digest: signature.root.descriptor.digest }])
+  t.equal((await copy()).copied, 0)
+})
+
 t.test('S10: referrers in circles, without end, or too deep', async (t) => {
   const made = makeImage('app', 'amd64')
   const chain: Made[] = [made]
@@ -143,7 +166,7 @@ t.test('S10: referrers in circles, without end, or too deep', async (t) => {
   // A source that lies: everything is about everything.
   const circle = [made, ...chain.slice(1, 3)].map(({ root }) => root.descriptor)
   const liar = {
-    read: layout.read,
+    read: (descriptor: Descriptor) => layout.read(descriptor),
     resolve: () => made.root.descriptor,
     referrers: async () => circle,
   }

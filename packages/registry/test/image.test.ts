@@ -269,6 +269,27 @@ t.test('S9: bytes that are not what they should be leave no name and no archive'
   t.strictSame(readdirSync(directory), [])
 })
 
+t.test('an image goes into a docker-archive, and from there to a registry', async (t) => {
+  const { repository, port } = await open(t)
+  const made = makeIndex()
+  await push(repository('from'), made, 'v1')
+  const path = join(t.testdir({}), 'app.tar')
+  const to = archiveTarget(path, { format: 'docker' })
+  const packed = await copyImage({ from: repository('from:v1'), to, platforms: [ARM64] })
+  t.strictSame(packed.descriptor.digest, made.arm64.root.descriptor.digest)
+  t.strictSame(counts(packed), [4, 0, 0])
+  const archive = await readArchive(path)
+  const name = `127.0.0.1:${port}/from:v1`
+  t.equal(archive.resolve(name).digest, packed.descriptor.digest, 'under the whole reference')
+  const back = await copyImage({ image: name, from: archive, to: repository('to:v1') })
+  t.equal(back.descriptor.digest, packed.descriptor.digest)
+  await copyImage({ image: 'v1', from: repository('from'), to, platforms: [ARM64], tags: ['app:1', 'app:2'] })
+  t.equal((await readArchive(path)).resolve('app:2').digest, packed.descriptor.digest)
+  for (const more of [{ platforms: [AMD64, ARM64] }, { platforms: [AMD64], referrers: true }]) {
+    await t.rejects(copyImage({ from: repository('from:v1'), to, ...more }), TypeError)
+  }
+})
+
 t.test('names that a copy gets', async (t) => {
   const { repository } = await open(t)
   const made = makeImage('app', 'amd64', 1)

@@ -206,6 +206,15 @@ t.test('S10: a manifest without end is not read', async (t) => {
   }
 })
 
+t.test('S14 S10: sizes that are no sizes are refused', async (t) => {
+  const text = new TextDecoder().decode(MADE.bytes)
+  for (const size of ['9007199254740992', '-1', '1.5', '1e3', '1.0', '-0', '"7"', '01']) {
+    const body = utf8(text.replace(/"size":\d+/, `"size":${size}`))
+    const repository = await openRaw(t, sends(content(body, OCI_MANIFEST)))
+    await t.rejects(repository.manifest('v1'), { code: 'ERR_OCI_MANIFEST_INVALID' }, size)
+  }
+})
+
 t.test('C20: a manifest of 4 MiB goes both ways', async (t) => {
   const { repository } = await open(t, memoryHandler())
   await pushBlobs(repository, MADE)

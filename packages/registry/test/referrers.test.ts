@@ -219,6 +219,30 @@ t.test('C11: a tag that holds something else than an index is neither listed nor
   t.equal((await repository.resolve(tag)).digest, other.descriptor.digest)
 })
 
+t.test('C13: a list that cannot be read is none, and one that is null is empty', async (t) => {
+  const bodies = [
+    utf8('{'),
+    json({ schemaVersion: 2, layers: [] }),
+    json({ schemaVersion: 2, manifests: null }),
+  ]
+  for (const body of bodies) {
+    const host = await startRaw(t, (request, response) => {
+      const status = request.url?.includes('/referrers/') ? 404 : 200
+      response.writeHead(status, { 'content-type': OCI_INDEX }).end(status === 200 ? body : '')
+    })
+    const repository = openClient(t).repository(`${host}/x`)
+    t.strictSame(await repository.referrers(SUBJECT.descriptor.digest), [])
+  }
+  const host = await startRaw(t, (_, response) => {
+    response.writeHead(200, { 'content-type': OCI_INDEX }).end(bodies[2])
+  })
+  t.strictSame(
+    await openClient(t).repository(`${host}/x`).referrers(SUBJECT.descriptor.digest),
+    [],
+    'as olareg does',
+  )
+})
+
 t.test('C11: fields that we do not know stay in the list', async (t) => {
   const repository = await open(t, withoutReferrers(memoryHandler({ allowMissing: true }), { heeds: true }))
   const old = { ...content(utf8('gone'), OCI_MANIFEST).descriptor, 'org.example.more': [1] }

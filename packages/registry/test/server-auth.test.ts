@@ -4,7 +4,9 @@ import {
   type Authorize,
   basicAuthorizer,
   bearerAuthorizer,
+  createTokenService,
   scopeOf,
+  type TokenServiceOptions,
   type Verdict,
 } from '../src/server.ts'
 import { caller, codeOf, type Caller, content, image, memoryHandler, noise } from './server-fixtures.ts'
@@ -141,6 +143,80 @@ t.test('V17: a bearer hook names the scope that a token needs', async (t) => {
   }
 })
 
+t.test('V17: a token covers what its owner may do, and nothing else, for a while', async (t) => {
+  let now = 0
+  const asked: unknown[] = []
+  const key = noise(32)
+  const options: TokenServiceOptions = {
+    realm: 'https://reg.test/token',
+    service: 'reg.test',
+    key,
+    now: () => now,
+    verify: (who, access) => {
+      asked.push(access)
+      if (who === undefined) return access.action === 'pull' ? 'allow' : 'deny'
+      if (who.password !== 'right') return 'challenge'
+      return access.action === 'list' || access.repository === 'secret' ? 'deny' : 'allow'
+    },
+  }
+  const tokens = createTokenService(options)
+  const client = guarded(tokens.authorize)
+  const tokenFor = async (query: string, headers: Record<string, string> = {}, service = tokens) => {
+    const response = await service.issue(new Request(`https://reg.test/token?${query}`, { headers }))
+    const { token } = (await response.json()) as { readonly token?: string }
+    return [response.status, { authorization: `Bearer ${token}` }] as const
+  }
+  const me = basic('me:right')
+  const [, anonymous] = await tokenFor('scope=repository:r:pull,push')
+  t.strictSame(asked, [
+    { repository: 'r', action: 'pull' },
+    { repository: 'r', action: 'push' },
+  ])
+  const statusOf = async (method: string, path: string, headers: Record<string, string>) =>
+    (await client.call(method, path, { headers })).status
+  t.equal(await statusOf('GET', '/v2/', anonymous), 200)
+  t.equal(await statusOf('GET', '/v2/r/tags/list', anonymous), 404, 'let in')
+  t.equal(await statusOf('GET', '/v2/s/tags/list', anonymous), 401, 'not elsewhere')
+  t.equal(await statusOf('POST', '/v2/r/blobs/uploads/', anonymous), 401)
+
+  const [, full] = await tokenFor('scope=repository:r:*&scope=repository:s:pull repository:secret:pull', me)
+  t.equal(await statusOf('POST', '/v2/r/blobs/uploads/', full), 202)
+  t.equal(await statusOf('DELETE', '/v2/r/manifests/x', full), 404)
+  t.equal(await statusOf('GET', '/v2/s/tags/list', full), 404)
+  t.equal(await statusOf('GET', '/v2/secret/tags/list', full), 401)
+  const [, list] = await tokenFor('scope=registry:catalog:*', me)
+  t.equal(await statusOf('GET', '/v2/_catalog', list), 401)
+
+  t.equal((await tokenFor('scope=repository:r:pull', basic('me:wrong')))[0], 401)
+  t.equal((await tokenFor('scope=repository:r:pull', { authorization: 'Bearer x' }))[0], 401)
+  t.equal((await tokens.issue(new Request('https://reg.test/token', { method: 'POST' }))).status, 405)
+  const nonsense =
+    'scope=repository:../x:pull&scope=repository:R:pull&scope=repository:r:&scope=&scope=a:b:c:d'
+  asked.length = 0
+  t.equal((await tokenFor(nonsense))[0], 200)
+  t.strictSame(asked, [], 'nobody is asked about what is no repository')
+
+  const shared = guarded(createTokenService(options).authorize)
+  t.equal((await shared.call('GET', '/v2/', { headers: full })).status, 200, 'the same key')
+  const { key: _, ...others } = options
+  const [, foreign] = await tokenFor('scope=repository:r:pull', me, createTokenService(others))
+  const forged = full.authorization.replace(/\.[^.]*$/, '.AAAA')
+  const changed = `Bearer ${Buffer.from('{"scopes":["repository:r:pull"],"expiresAt":9e15}').toString('base64url')}`
+  for (const authorization of [
+    foreign.authorization,
+    forged,
+    changed,
+    `${changed}.`,
+    'Bearer .',
+    'Bearer x',
+  ]) {
+    t.equal(await statusOf('GET', '/v2/r/tags/list', { authorization }), 401)
+  }
+  now += 5 * 60_000
+  t.equal(await statusOf('GET', '/v2/r/tags/list', full), 401, 'expired')
+  t.throws(() => createTokenService({ ...options, key: noise(31) }), TypeError)
+})
+
 t.test('S17: nobody mounts, with or without a source, what he may not pull', async (t) => {
   const blob = content(noise(100))
   const { digest } = blob.descriptor
@@ -162,7 +238,7 @@ t.test('S17: nobody mounts, with or without a source, what he may not pull', asy
   t.equal((await post(`/v2/b/blobs/uploads/?mount=${digest}`, 'bob')).status, 201, 'from c, now')
 })
 
-t.test('V14 V17: deletes are allowed by kind', async (t) => {
+t.test('V14, V17: deletes are allowed by kind', async (t) => {
   const statuses = async (
     t: Test,
     allowDelete: NonNullable<Parameters<typeof memoryHandler>[0]>['allowDelete'],

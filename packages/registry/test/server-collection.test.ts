@@ -1,17 +1,20 @@
 /** Garbage: what collections of the store leave alone, what they take, and what is left of a handler that dies. */
-import { createMemoryStore } from '@varve/cache-store'
+import { type CollectionReport, createMemoryStore } from '@varve/cache-store'
 import { createLocalStore, type LocalStore } from '@varve/cache-store/local'
 import { bytesSource } from '@varve/digest'
 import t from 'tap'
 import { createRegistryHandler, pruneRepositories, type RegistryHandlerOptions } from '../src/server.ts'
 import { caller, type Caller, content, image, indexOf, noise, utf8 } from './server-fixtures.ts'
 
-/** Nothing is spared for its age. */
-const EVERYTHING = { maxAgeMs: 0, graceMs: 0 }
-
 function open(store: LocalStore, options: Partial<RegistryHandlerOptions> = {}): Caller {
   const { blobs, refs, pins } = store
   return caller(createRegistryHandler({ blobs, refs, pins, allowDelete: true, ...options }))
+}
+
+/** Collects everything that can be; what was written just before is not spared for the ticks of a clock. */
+async function collectAll(store: LocalStore): Promise<CollectionReport> {
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  return store.collect({ maxAgeMs: 0, graceMs: 0 })
 }
 
 const statusesOf = async (client: Caller, paths: readonly string[]): Promise<number[]> => {
@@ -38,7 +41,7 @@ t.test('V17: a collection of the store takes what no repository holds, and nothi
     await client.call('DELETE', `/v2/r/blobs/${descriptor.digest}`)
   }
 
-  await store.collect(EVERYTHING)
+  await collectAll(store)
   const all = [...kept.blobs, kept].map(({ descriptor }) => descriptor.digest)
   t.strictSame(await store.blobs.missing(all), new Set(), 'what is tagged is there')
   const gone = new Set([
@@ -75,7 +78,7 @@ t.test(
       ...refs,
       update: async (...[name, ...rest]: Parameters<typeof refs.update>) => {
         if (/\/(?:blobs|manifests)\//.test(name)) {
-          await store.collect(EVERYTHING)
+          await collectAll(store)
           collections += 1
         }
         return refs.update(name, ...rest)
@@ -93,7 +96,7 @@ t.test(
       at === 0 ? `/v2/r/manifests/${digest}` : `/v2/r/blobs/${digest}`,
     )
     t.strictSame(await statusesOf(client, paths), [200, 200, 200])
-    t.strictSame((await store.collect({ ...EVERYTHING })).kept.leased.count, 0, 'and no lease is left')
+    t.strictSame((await collectAll(store)).kept.leased.count, 0, 'and no lease is left')
   },
 )
 
@@ -148,7 +151,7 @@ t.test('a store that is full is said so, and what had arrived can be resumed', a
   t.equal(full.status, 503)
   t.ok(full.headers.get('retry-after'))
   t.equal((await client.call('GET', where)).headers.get('range'), '0-99999')
-  t.equal(errors.length, 1, 'the owner is told')
+  t.match(errors, [{ code: 'ERR_CACHE_STORE_FULL' }], 'the owner is told why')
 })
 
 t.test('V17: pruning takes blobs of no manifest, and manifests of no tag if it is told to', async (t) => {

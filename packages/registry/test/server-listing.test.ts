@@ -70,7 +70,7 @@ t.test('V13: a change here shows in the next page, one elsewhere after a few sec
   t.strictSame(await list(here, '?n=1&last=a'), [])
 })
 
-t.test('V1 V13: the catalog has the repositories that hold a manifest, in pages', async (t) => {
+t.test('V1, V13: the catalog has the repositories that hold a manifest, in pages', async (t) => {
   const { blobs, refs } = createMemoryStore()
   const client = caller(createRegistryHandler({ blobs, refs, allowDelete: true }))
   const repositories = async (query = '') =>
@@ -116,7 +116,8 @@ t.test('V12: pages of referrers together are all referrers, each looked into onc
   t.equal(new Set(all.entries.map(({ digest }) => digest)).size, 8)
   const even = await walk(client, `${path}?artifactType=application/even`, manifestsOf)
   t.equal(even.pages, 2)
-  t.strictSame(even.entries.map(({ annotations }) => annotations?.['at']).toSorted(), ['0', '2', '4', '6'])
+  const found = even.entries.map(({ annotations }) => Number(annotations?.['at']))
+  t.strictSame(new Set(found), new Set([0, 2, 4, 6]))
 })
 
 t.test('S10: a manifest that names very many things is refused for little work', async (t) => {

@@ -41,7 +41,7 @@ t.test('answers as the distribution-spec says', async (t) => {
   }
 })
 
-t.test('V3 V4: uploads in a stream and in chunks, in order only', async (t) => {
+t.test('V3, V4: uploads in a stream and in chunks, in order only', async (t) => {
   const { call } = caller(memoryHandler())
   for (const { descriptor, bytes } of [content(noise(900)), content(noise(900), 'x/y', 'sha512')]) {
     const begun = await call('POST', '/v2/r/blobs/uploads/')
@@ -93,43 +93,111 @@ t.test('V3 V4: uploads in a stream and in chunks, in order only', async (t) => {
   }
 })
 
-t.test('V5 V6: uploads are cancelled, expire, and store nothing under a wrong digest', async (t) => {
-  let now = 0
-  const { call, putBlob } = caller(
-    memoryHandler({ now: () => now, limits: { uploadIdleMs: 1000, uploads: 2 } }),
-  )
-  const start = async (): Promise<string> =>
-    (await call('POST', '/v2/r/blobs/uploads/')).headers.get('location') ?? ''
+t.test(
+  'V5, V16: uploads are cancelled and expire, and too many at once are told when to come back',
+  async (t) => {
+    let now = 0
+    const { call, putBlob } = caller(
+      memoryHandler({ now: () => now, limits: { uploadIdleMs: 1000, uploads: 2 } }),
+    )
+    const start = async (): Promise<string> =>
+      (await call('POST', '/v2/r/blobs/uploads/')).headers.get('location') ?? ''
 
-  const cancelled = await start()
-  t.equal((await call('DELETE', cancelled)).status, 204)
-  t.equal((await call('DELETE', cancelled)).status, 404)
+    const cancelled = await start()
+    t.equal((await call('DELETE', cancelled)).status, 204)
+    t.equal((await call('DELETE', cancelled)).status, 404)
 
-  const forgotten = await start()
-  now = 900
-  t.equal((await call('GET', forgotten)).status, 204, 'a question keeps it alive')
-  now = 1901
-  t.equal((await call('PATCH', forgotten, { body: utf8('x') })).status, 404)
+    const forgotten = await start()
+    now = 900
+    t.equal((await call('GET', forgotten)).status, 204, 'a question keeps it alive')
+    now = 1901
+    t.equal((await call('PATCH', forgotten, { body: utf8('x') })).status, 404)
 
-  await start()
-  await start()
-  const third = await call('POST', '/v2/r/blobs/uploads/')
-  t.equal(third.status, 429, 'one too many')
-  t.ok(third.headers.get('retry-after'))
-  now += 1001
-  const bad = await putBlob('r', utf8('abc'), absent)
-  t.equal(bad.status, 400, 'the forgotten ones made room')
-  t.equal(await codeOf(bad), 'DIGEST_INVALID')
-  t.equal((await call('HEAD', `/v2/r/blobs/${digestOf(utf8('abc'))}`)).status, 404)
+    await start()
+    await start()
+    const third = await call('POST', '/v2/r/blobs/uploads/')
+    t.equal(third.status, 429, 'one too many')
+    t.ok(third.headers.get('retry-after'))
+    now += 1001
+    const bad = await putBlob('r', utf8('abc'), absent)
+    t.equal(bad.status, 400, 'the forgotten ones made room')
+    t.equal(await codeOf(bad), 'DIGEST_INVALID')
+    t.equal((await call('HEAD', `/v2/r/blobs/${digestOf(utf8('abc'))}`)).status, 404)
 
-  const where = await start()
-  t.equal((await call('PUT', where, { body: utf8('abc') })).status, 400, 'no digest at all')
-  t.equal(
-    (await call('PUT', `${where}?digest=${digestOf(utf8('abc'))}`, { body: utf8('abc') })).status,
-    201,
-    'which did no harm',
-  )
-})
+    const where = await start()
+    t.equal((await call('PUT', where, { body: utf8('abc') })).status, 400, 'no digest at all')
+    t.equal(
+      (await call('PUT', `${where}?digest=${digestOf(utf8('abc'))}`, { body: utf8('abc') })).status,
+      201,
+      'which did no harm',
+    )
+  },
+)
+
+t.test(
+  'V6: a wrong digest or length is refused on all ways of an upload, and nothing is stored',
+  async (t) => {
+    const { call } = caller(memoryHandler())
+    const start = async (): Promise<string> =>
+      (await call('POST', '/v2/r/blobs/uploads/')).headers.get('location') ?? ''
+    for (const algorithm of ['sha256', 'sha512'] as const) {
+      const { bytes, descriptor } = content(noise(90), 'x/y', algorithm)
+      const wrong = content(noise(91), 'x/y', algorithm).descriptor.digest
+      const patch = async (where: string, from: number, to: number) =>
+        call('PATCH', where, {
+          body: bytes.subarray(from, to),
+          headers: { 'content-range': `${from}-${to - 1}`, 'content-length': String(to - from) },
+        })
+      const ways: Readonly<Record<string, (digest: string) => Promise<Response>>> = {
+        'POST only': (digest) => call('POST', `/v2/r/blobs/uploads/?digest=${digest}`, { body: bytes }),
+        'POST and PUT': async (digest) => call('PUT', `${await start()}?digest=${digest}`, { body: bytes }),
+        'a stream': async (digest) => {
+          const where = await start()
+          t.equal((await call('PATCH', where, { body: bytes })).status, 202)
+          return call('PUT', `${where}?digest=${digest}`)
+        },
+        chunks: async (digest) => {
+          const where = await start()
+          for (const from of [0, 30, 60]) t.equal((await patch(where, from, from + 30)).status, 202)
+          return call('PUT', `${where}?digest=${digest}`)
+        },
+        'the last chunk with the PUT': async (digest) => {
+          const where = await start()
+          t.equal((await patch(where, 0, 60)).status, 202)
+          const headers = { 'content-range': '60-89', 'content-length': '30' }
+          return call('PUT', `${where}?digest=${digest}`, { body: bytes.subarray(60), headers })
+        },
+      }
+      for (const [name, push] of Object.entries(ways)) {
+        const refused = await push(wrong)
+        t.equal(refused.status, 400, `${algorithm}, ${name}`)
+        t.equal(await codeOf(refused), 'DIGEST_INVALID')
+        for (const digest of [wrong, descriptor.digest]) {
+          t.equal((await call('HEAD', `/v2/r/blobs/${digest}`)).status, 404, 'nothing is stored')
+        }
+      }
+      const long = { body: bytes, headers: { 'content-length': '91' } }
+      for (const short of [
+        await call('POST', `/v2/r/blobs/uploads/?digest=${descriptor.digest}`, long),
+        await call('PUT', `${await start()}?digest=${descriptor.digest}`, long),
+        await call('PATCH', await start(), long),
+      ]) {
+        t.equal(short.status, 400)
+        t.equal(await codeOf(short), 'SIZE_INVALID')
+      }
+      for (const [name, push] of Object.entries(ways)) {
+        const done = await push(descriptor.digest)
+        t.equal(done.status, 201, `${algorithm}, ${name}`)
+        const got = await call('GET', done.headers.get('location') ?? '')
+        t.equal(
+          digestOf(new Uint8Array(await got.arrayBuffer()), algorithm),
+          descriptor.digest,
+          'V8: pullable',
+        )
+      }
+    }
+  },
+)
 
 t.test('S17: an upload has one writer, one repository and a largest size', async (t) => {
   const { call } = caller(memoryHandler({ limits: { blobBytes: 10 } }))
@@ -431,6 +499,30 @@ t.test('a tag moves only from where its writer thinks it is', async (t) => {
   t.equal((await put({ 'if-none-match': '*' })).status, 412)
   const etag = (await client.call('HEAD', '/v2/r/manifests/tag')).headers.get('etag') ?? ''
   t.equal((await put({ 'if-match': etag })).status, 201)
+})
+
+t.test('V14: a push and a delete at the same time leave no tag that leads nowhere', async (t) => {
+  const { blobs, refs } = createMemoryStore()
+  const hesitant: typeof refs = {
+    ...refs,
+    update: async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
+      return refs.update(...args)
+    },
+  }
+  const client = caller(createRegistryHandler({ blobs, refs: hesitant, allowDelete: true }))
+  const pushed = image()
+  const path = `/v2/r/manifests/${pushed.descriptor.digest}`
+  await client.putImage('r', 'first', pushed)
+  for (let round = 0; round < 30; round += 1) {
+    const begin = [() => client.putManifest('r', 'tag', pushed), () => client.call('DELETE', path)]
+    const answers = await Promise.all((round % 2 === 0 ? begin : begin.toReversed()).map((each) => each()))
+    t.ok(answers.every(({ ok }) => ok))
+    const isTagged = (await client.call('GET', '/v2/r/manifests/tag')).status === 200
+    const { tags } = (await (await client.call('GET', '/v2/r/tags/list')).json()) as { tags: string[] }
+    t.strictSame(tags, isTagged ? ['tag'] : [])
+    if (!isTagged) await client.putManifest('r', 'tag', pushed)
+  }
 })
 
 t.test('V17: a repository is what was pushed to it; switches and the hook are obeyed', async (t) => {

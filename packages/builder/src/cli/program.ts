@@ -181,6 +181,7 @@ function defineServe(context: CommandContext): Command {
     )
     .option('--read-only', 'refuse uploads and deletions', false)
     .option('--allow-delete', 'let clients delete tags, manifests and blobs', false)
+    .option('--prune <age>', 'take blobs of no manifest out of repositories, if they are older, such as 1d')
     .option('--quota <size>', 'how much all repositories may hold together, such as 100GiB')
     .option('--repository-quota <size>', 'how much each repository may hold')
     .option('--htpasswd <file>', 'ask for a password of this file, as htpasswd -B writes it')

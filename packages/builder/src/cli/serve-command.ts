@@ -5,19 +5,24 @@
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import type { BlobStore, Pins, RefStore } from '@varve/cache-store'
 import { createLocalStore } from '@varve/cache-store/local'
 import {
   type Authorize,
+  type BasicCredentials,
   basicAuthorizer,
   createRegistryHandler,
+  createTokenService,
   listen,
+  pruneRepositories,
   type ServerTls,
+  type Verdict,
 } from '@varve/registry/server'
 import { cacheMessage } from '../cache/remote-cache.ts'
 import { type CommandContext, say, tell } from './console.ts'
 import { readPasswords } from './htpasswd.ts'
-import { cacheDirectory, parseBytes, parseCache, usage } from './options.ts'
+import { cacheDirectory, parseAge, parseBytes, parseCache, usage } from './options.ts'
 
 /** Its options. */
 export interface ServeFlags {
@@ -26,6 +31,7 @@ export interface ServeFlags {
   readonly store?: string
   readonly readOnly: boolean
   readonly allowDelete: boolean
+  readonly prune?: string
   readonly quota?: string
   readonly repositoryQuota?: string
   readonly htpasswd?: string
@@ -38,6 +44,12 @@ export interface ServeFlags {
 /** Exchanges may take so long to end when it is interrupted. */
 const GRACE_MS = 10_000
 
+/** Where tokens are given. */
+const TOKENS = '/token'
+
+/** How often repositories are pruned. */
+const PRUNE_EVERY_MS = 60 * 60 * 1000
+
 /** Serves a store as a registry until it is interrupted. */
 export async function runServe(context: CommandContext, flags: ServeFlags): Promise<void> {
   if (!/^\d{1,5}$/.test(flags.port) || Number(flags.port) > 65_535) {
@@ -45,15 +57,16 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
   }
   const { signal } = context
   const tls = readTls(flags)
-  const authorize = authorizeFrom(flags)
+  const guard = guardFrom(flags, tls !== undefined)
   const isLocal = ['127.0.0.1', '::1', 'localhost'].includes(flags.host)
-  if (authorize !== undefined && tls === undefined && !isLocal) {
+  if (guard !== undefined && tls === undefined && !isLocal) {
     tell(context, 'Passwords are sent in the clear: use --tls-cert and --tls-key')
   }
   const quota = {
     ...(flags.quota !== undefined && { totalBytes: parseBytes(flags.quota) }),
     ...(flags.repositoryQuota !== undefined && { repositoryBytes: parseBytes(flags.repositoryQuota) }),
   }
+  const graceMs = flags.prune === undefined ? undefined : parseAge(flags.prune)
   const store = await openStore(context, flags.store)
   try {
     const handler = createRegistryHandler({
@@ -61,20 +74,40 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
       quota,
       readOnly: flags.readOnly,
       allowDelete: flags.allowDelete,
-      ...(authorize && { authorize }),
+      ...(guard && { authorize: guard.authorize }),
       onError: (error) => tell(context, cacheMessage(error)),
     })
     const where = { host: flags.host, port: Number(flags.port) }
-    const server = await listen(handler, { ...where, ...(tls && { tls }) })
+    const answer = (request: Request): Promise<Response> =>
+      guard?.issue !== undefined && new URL(request.url).pathname === TOKENS
+        ? guard.issue(request)
+        : handler(request)
+    const server = await listen(answer, { ...where, ...(tls && { tls }) })
     try {
       say(context, server.url)
       tell(context, 'Ctrl-C stops it')
+      const pruning = graceMs === undefined ? undefined : keepPruning(context, store, graceMs)
       if (!signal.aborted) await once(signal, 'abort')
+      await pruning
     } finally {
       await server.close({ graceMs: GRACE_MS })
     }
   } finally {
     await store.close()
+  }
+}
+
+/** Now, and every hour until it is interrupted. A run that fails is told of, and tried again. */
+async function keepPruning(context: CommandContext, store: ServedStore, graceMs: number): Promise<void> {
+  const { signal } = context
+  while (!signal.aborted) {
+    try {
+      const { blobs } = await pruneRepositories({ blobs: store.blobs, refs: store.refs, graceMs, signal })
+      if (blobs.count > 0) tell(context, `Pruned blobs: ${blobs.count}, of ${blobs.bytes} bytes`)
+    } catch (error) {
+      if (!signal.aborted) tell(context, cacheMessage(error))
+    }
+    await setTimeout(PRUNE_EVERY_MS, undefined, { signal }).catch(() => undefined)
   }
 }
 
@@ -93,27 +126,51 @@ async function openStore(context: CommandContext, text: string | undefined): Pro
     const { createS3Store } = await import('@varve/cache-store/s3')
     const { type: _, ...bucket } = spec
     const onWarning = (error: unknown): void => tell(context, cacheMessage(error))
-    const { blobs, refs, close } = await createS3Store({ ...bucket, onWarning })
-    return { blobs, refs, close }
+    const store = await createS3Store({ ...bucket, onWarning })
+    if (!store.capabilities.atomicCreate)
+      tell(context, 'This bucket can only be read: it creates nothing atomically')
+    return { blobs: store.blobs, refs: store.refs, close: () => store.close() }
   }
   const directory = spec?.directory ?? cacheDirectory(text, context)
   const { blobs, refs, pins } = await createLocalStore({ directory })
   return { blobs, refs, pins, close: async () => undefined }
 }
 
-function authorizeFrom({ htpasswd, anonymousPull }: ServeFlags): Authorize | undefined {
+interface Guard {
+  readonly authorize: Authorize
+  /** Gives tokens, if they are taken and not passwords. */
+  readonly issue?: (request: Request) => Promise<Response>
+}
+
+/**
+ * Passwords; or, where nobody needs one to pull, tokens for them: Docker's daemon pulls from no registry that wants a
+ * password without having one.
+ */
+function guardFrom({ htpasswd, anonymousPull }: ServeFlags, isSecure: boolean): Guard | undefined {
   if (htpasswd === undefined) {
     if (anonymousPull) throw usage('--anonymous-pull means nothing without --htpasswd')
     return undefined
   }
   const isRight = readPasswords(htpasswd)
-  return basicAuthorizer({
-    realm: 'varve',
-    verify: async (caller, { action }) => {
-      if (caller === undefined) return anonymousPull && action === 'pull' ? 'allow' : 'challenge'
+  if (!anonymousPull) {
+    const verify = async (caller?: BasicCredentials): Promise<Verdict> =>
+      caller !== undefined && (await isRight(caller.username, caller.password)) ? 'allow' : 'challenge'
+    return { authorize: basicAuthorizer({ realm: 'varve', verify }) }
+  }
+  return createTokenService({
+    service: 'varve',
+    realm: (request) => `${isSecure ? 'https' : 'http'}://${hostOf(request)}${TOKENS}`,
+    verify: async (caller, { repository, action }) => {
+      if (caller === undefined) return repository !== undefined && action === 'pull' ? 'allow' : 'challenge'
       return (await isRight(caller.username, caller.password)) ? 'allow' : 'challenge'
     },
   })
+}
+
+/** Where the client believes us to be; what it says is told to nobody else. */
+function hostOf(request: Request): string {
+  const host = request.headers.get('host') ?? ''
+  return /^[\w.:[\]-]{1,255}$/.test(host) ? host : 'localhost'
 }
 
 function readTls({ tlsCert, tlsKey, tlsClientCa }: ServeFlags): ServerTls | undefined {

@@ -6,40 +6,27 @@
 import { randomUUID } from 'node:crypto'
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import type { ContentReader } from '../content.ts'
 import { OciManifestError } from '../errors.ts'
 import { syncDirectory, writeWhole } from '../layout/files.ts'
-import { writeDockerArchive } from './write-docker.ts'
-import { type ArchiveRoot, writeArchive, type WriteArchiveOptions } from './write.ts'
-
-/** What kind of archive. */
-export type ArchiveFormat = 'oci' | 'docker'
-
-/** How to write a file. */
-export interface WriteArchiveFileOptions extends WriteArchiveOptions {
-  /** Default `oci`. */
-  readonly format?: ArchiveFormat
-}
 
 /**
- * Writes an archive beside its place, and puts it there when it is whole and on disk. A file that is there already is
- * replaced; if anything fails, it stays as it is.
+ * Writes what `writeArchive` or `writeDockerArchive` gives beside its place, and puts it there when it is whole and on
+ * disk. A file that is there already is replaced; if anything fails, it stays as it is.
  *
- * @throws {OciManifestError} `ERR_OCI_MANIFEST_ARCHIVE` if the file cannot be written; as `writeArchive` and
- *   `writeDockerArchive` for the rest.
+ * @throws {OciManifestError} `ERR_OCI_MANIFEST_ARCHIVE` if the file cannot be written; errors of the archive pass as
+ *   they are.
+ * @example
+ * await writeArchiveFile('app.tar', writeDockerArchive([{ descriptor, name: 'app:1' }], layout))
  */
 export async function writeArchiveFile(
   path: string,
-  roots: readonly ArchiveRoot[],
-  from: ContentReader,
-  { format = 'oci', ...options }: WriteArchiveFileOptions = {},
+  archive: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<void> {
-  const write = format === 'docker' ? writeDockerArchive : writeArchive
   const target = resolve(path)
   const temporary = `${target}.${randomUUID()}.tmp`
   const handle = await writing(path, open(temporary, 'wx', 0o644))
   try {
-    await fill(path, handle, write(roots, from, options))
+    await fill(path, handle, archive)
     await writing(path, rename(temporary, target))
   } catch (error) {
     await unlink(temporary).catch(() => undefined)
@@ -48,7 +35,11 @@ export async function writeArchiveFile(
   await syncDirectory(dirname(target))
 }
 
-async function fill(path: string, handle: FileHandle, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+async function fill(
+  path: string,
+  handle: FileHandle,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
   try {
     for await (const chunk of chunks) await writing(path, writeWhole(handle, chunk))
     await writing(path, handle.sync())

@@ -4,19 +4,19 @@
  * @module
  */
 import type { Descriptor } from '@varve/digest'
-import { ANNOTATION_REFERENCE_DIGEST, ANNOTATION_REFERENCE_TYPE } from '../annotations.ts'
 import type { AssembledImage } from '../assemble.ts'
-import { parseConfig } from '../config.ts'
+import { type ImageConfig, parseConfig } from '../config.ts'
 import type { ContentReader } from '../content.ts'
 import { descriptorInput } from '../descriptor.ts'
 import { describeLike, type Parsed } from '../document.ts'
 import { readBytes } from '../graph.ts'
 import { type ImageIndex, type IndexEntry, parseIndex } from '../image-index.ts'
-import { parseJson } from '../json.ts'
+import { type JsonObject, parseJson } from '../json.ts'
 import { writeJson } from '../json-writer.ts'
 import { isConfigType } from '../media-types.ts'
+import { aboutOf, isAboutAnother } from '../rewrite/about.ts'
 import { rewriteContent, type RewriteOptions, type RewrittenContent } from '../rewrite/content.ts'
-import { INDEX_ORDER, objectOf, objectsOf, rewriteMembers } from '../rewrite/members.ts'
+import { INDEX_ORDER, type MemberChanges, objectOf, objectsOf, rewriteMembers } from '../rewrite/members.ts'
 
 /** Which entries leave an index and which join it. */
 export interface EditIndexOptions {
@@ -41,10 +41,10 @@ export function editIndex(index: Parsed<ImageIndex>, options: EditIndexOptions):
   const left = [...entries.keys()].filter((position) => stays(entries[position] as IndexEntry))
   const written = (isImage: boolean) =>
     left
-      .filter((position) => (aboutOf(entries[position] as IndexEntry) === undefined) === isImage)
+      .filter((position) => isAboutAnother(entries[position] as IndexEntry) !== isImage)
       .map((position) => objects[position] as (typeof objects)[number])
-  const attestations = append.filter((entry) => aboutOf(entry) !== undefined)
-  const images = append.filter((entry) => aboutOf(entry) === undefined)
+  const attestations = append.filter(isAboutAnother)
+  const images = append.filter((entry) => !isAboutAnother(entry))
   const manifests = [
     ...written(true),
     ...images.map(descriptorInput),
@@ -86,14 +86,18 @@ export async function editImages(
           ? [image.manifest]
           : [image.config, image.manifest]
       },
+      entry: (object, _, documents) => (documents.length > 1 ? movedPlatform(object, documents) : {}),
     },
     options,
   )
 }
 
-/** The image that an attestation is about, as BuildKit lists it. */
-function aboutOf({ annotations }: IndexEntry): string | undefined {
-  return annotations?.[ANNOTATION_REFERENCE_TYPE] === undefined
-    ? undefined
-    : annotations[ANNOTATION_REFERENCE_DIGEST]
+/** Windows ties an image to a version, which the entry repeats. */
+function movedPlatform(object: JsonObject, [first]: readonly Parsed<unknown>[]): MemberChanges {
+  const config = first?.value as Partial<ImageConfig> | undefined
+  const platform = objectOf(object.get('platform'))
+  const version = config?.['os.version']
+  if (version === undefined || !platform.has('os.version') || platform.get('os.version') === version)
+    return {}
+  return { platform: rewriteMembers(platform, { 'os.version': version }, []) }
 }

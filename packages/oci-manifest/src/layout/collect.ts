@@ -129,6 +129,6 @@ async function removeBlob(
 async function isOlder(path: string, ageMs: number): Promise<boolean> {
   // Not compared then: the clock of the file system may be ahead by a tick.
   if (ageMs === 0) return true
-  const { mtimeMs } = await system(lstat(path))
-  return Date.now() - mtimeMs >= ageMs
+  const found = await lstat(path).catch(() => undefined)
+  return found !== undefined && Date.now() - found.mtimeMs >= ageMs
 }

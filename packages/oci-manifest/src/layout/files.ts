@@ -17,6 +17,9 @@ const PARTIAL = /^\.varve-[a-z0-9]+-[0-9a-f]+(?:\.[0-9a-f-]+)?\.partial$/
 const ABANDONED_MS = 60 * 60 * 1000
 const ABANDONED_PARTIAL_MS = 24 * ABANDONED_MS
 
+/** Other tools write in place, so that a file is cut off for a moment: when to look again, in milliseconds. */
+export const REREAD_MS: readonly number[] = [5, 20, 80, 320]
+
 /** What {@link replaceFile} writes, and where. */
 export interface Replacement {
   /** Of the layout; the temporary file goes there. */

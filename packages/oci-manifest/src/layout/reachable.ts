@@ -4,9 +4,11 @@
  * @module
  */
 import { type Descriptor, type Digest, DigestError } from '@varve/digest'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { OciManifestError } from '../errors.ts'
 import { isDocumentType, isIndexType } from '../media-types.ts'
 import { relyOnBlob, touchBlob } from './blobs.ts'
+import { REREAD_MS } from './files.ts'
 import type { StoredDocument, StoredDocuments } from './stored-documents.ts'
 
 /** A descriptor to be followed, and whether an index names it, which may name documents of types not known here. */
@@ -50,7 +52,11 @@ export async function relyOnContent(
   signal?: AbortSignal,
 ): Promise<boolean> {
   const { root } = documents
-  if (!(await relyOnBlob(root, descriptor))) return false
+  for (let attempt = 0; !(await relyOnBlob(root, descriptor)); attempt += 1) {
+    const wait = REREAD_MS[attempt]
+    if (wait === undefined) return false
+    await sleep(wait)
+  }
   const reached = new Set<Digest>()
   try {
     await follow(documents, [descriptor], { reached, followed: new Set() }, signal)
@@ -80,11 +86,12 @@ async function follow(
     followed.add(key)
     if (isDocument) {
       const found = await documents.read(descriptor, signal)
-      const isIndex = isIndexType(mediaType)
-      queue.push(...neededBy(found).map((each) => ({ descriptor: each, isListed: isIndex })))
+      const isListing = isIndexType(mediaType)
+      for (const each of neededBy(found)) queue.push({ descriptor: each, isListed: isListing })
     } else if (isListed) {
-      const named = await documents.mentions(digest, signal)
-      queue.push(...named.map((each) => ({ descriptor: { ...descriptor, digest: each }, isListed: true })))
+      for (const each of await documents.mentions(digest, signal)) {
+        queue.push({ descriptor: { ...descriptor, digest: each }, isListed: true })
+      }
     }
   }
 }

@@ -6,9 +6,10 @@
  *
  * @module
  */
-import { algorithmOf, compareDigests, type Descriptor, type Digest, hexOf } from '@varve/digest'
+import { compareDigests, type Descriptor, type Digest } from '@varve/digest'
 import type { ImageIndex } from '../image-index.ts'
 import { isIndexType } from '../media-types.ts'
+import { referrersTag } from '../referrer.ts'
 import { refNameOf } from '../roots.ts'
 import { hasBlob } from './blobs.ts'
 import type { StoredDocuments } from './stored-documents.ts'
@@ -41,8 +42,4 @@ async function listedUnderTag(
   const tag = referrersTag(subject)
   const root = manifests.find((entry) => refNameOf(entry) === tag && isIndexType(entry.mediaType))
   return (root && (await documents.read(root, signal))?.children) ?? []
-}
-
-function referrersTag(digest: Digest): string {
-  return `${algorithmOf(digest).slice(0, 32)}-${hexOf(digest).slice(0, 64)}`
 }

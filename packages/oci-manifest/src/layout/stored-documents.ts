@@ -20,11 +20,11 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContentReader } from '../content.ts'
 import { OciManifestError } from '../errors.ts'
-import { present } from '../fields.ts'
 import { childrenOf, readDocument } from '../graph.ts'
 import { type Document, parseDocument } from '../image-index.ts'
 import { MAX_DOCUMENT_BYTES } from '../json.ts'
 import { isIndexType } from '../media-types.ts'
+import { describeReferrer } from '../referrer.ts'
 import { blobPath, readBlob } from './blobs.ts'
 import { fileSize, isDirectory, system } from './files.ts'
 
@@ -139,16 +139,7 @@ async function readJsonBlob(
   return digestOf(bytes, algorithmOf(digest)) === digest ? bytes : undefined
 }
 
-/** As distribution-spec, "Listing Referrers", describes a document. */
 function storedDocument(found: Document, digest: Digest): StoredDocument {
-  const { kind, document } = found
-  const { mediaType, size } = document.descriptor
-  const { annotations, subject } = document.value
-  const artifactType =
-    document.value.artifactType ?? (kind === 'manifest' ? document.value.config.mediaType : undefined)
-  return {
-    descriptor: present<Descriptor>({ mediaType, digest, size, artifactType, annotations }),
-    children: childrenOf(found),
-    subject,
-  }
+  const { subject } = found.document.value
+  return { descriptor: { ...describeReferrer(found), digest }, children: childrenOf(found), subject }
 }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type ByteSource, bytesSource, type Descriptor, type Digest, withSignal } from '@varve/digest'
-import { ANNOTATION_REFERENCE_DIGEST, ANNOTATION_REFERENCE_TYPE } from '../annotations.ts'
+import { type Descriptor, type Digest, withSignal } from '@varve/digest'
+import { ANNOTATION_REFERENCE_DIGEST } from '../annotations.ts'
 import type { ContentOptions, ContentReader } from '../content.ts'
 import { describeLike, type Parsed } from '../document.ts'
 import { OciManifestError } from '../errors.ts'
@@ -13,7 +13,8 @@ import { type ImageIndex, type IndexEntry, parseIndex } from '../image-index.ts'
 import { type JsonObject, parseJson } from '../json.ts'
 import { type JsonInput, sortedMap, writeJson } from '../json-writer.ts'
 import { type Manifest, parseManifest } from '../manifest.ts'
-import { isIndexType, isManifestType } from '../media-types.ts'
+import { isDocumentType } from '../media-types.ts'
+import { aboutOf, isAboutAnother } from './about.ts'
 import {
   DESCRIPTOR_ORDER,
   INDEX_ORDER,
@@ -23,6 +24,7 @@ import {
   objectsOf,
   rewriteMembers,
 } from './members.ts'
+import { withDocuments } from './with-documents.ts'
 
 /** What a rewrite gives. */
 export interface RewrittenContent {
@@ -114,18 +116,6 @@ export async function rewriteContent(
   return { descriptor, documents: [...work.documents.values()], dropped: work.dropped }
 }
 
-/** A reader that also has what was rewritten, so that the result can be copied as a whole. */
-export function withDocuments(reader: ContentReader, documents: readonly Parsed<unknown>[]): ContentReader {
-  const added = new Map(documents.map(({ descriptor, bytes }) => [descriptor.digest, bytes]))
-  return {
-    read: async (descriptor, options): Promise<ByteSource | undefined> => {
-      options?.signal?.throwIfAborted()
-      const bytes = added.get(descriptor.digest)
-      return bytes === undefined ? reader.read(descriptor, options) : bytesSource(bytes)
-    },
-  }
-}
-
 /** Documents in place of one; only those that are new are noted. */
 async function rewriteDocument(
   work: Work,
@@ -183,14 +173,9 @@ async function rewriteEntry(
   position: number,
   depth: number,
 ): Promise<Rewritten | undefined> {
-  const annotated =
-    entry.annotations?.[ANNOTATION_REFERENCE_TYPE] === undefined
-      ? undefined
-      : entry.annotations[ANNOTATION_REFERENCE_DIGEST]
-  const unchanged = { entry, object, descriptor: entry, documents: [], about: annotated }
-  const at = `manifests[${position}]`
-  if (annotated !== undefined || !(isIndexType(entry.mediaType) || isManifestType(entry.mediaType))) {
-    return work.rewrite.keeps?.(entry, at) === false ? undefined : unchanged
+  const unchanged = { entry, object, descriptor: entry, documents: [], about: aboutOf(entry) }
+  if (isAboutAnother(entry) || !isDocumentType(entry.mediaType)) {
+    return work.rewrite.keeps?.(entry, `manifests[${position}]`) === false ? undefined : unchanged
   }
   const documents = await rewriteDocument(work, entry, depth + 1)
   const last = documents.at(-1)
@@ -214,10 +199,9 @@ async function writeEntry(
     // Without its image there is nothing to point at.
     if (image === undefined || work.options.attestations !== 'repoint') return undefined
     descriptor = await repointSubject(work, descriptor, about, image)
-    const annotations = entry.annotations?.[ANNOTATION_REFERENCE_DIGEST] === about
-    if (annotations) {
-      const changed = { ...entry.annotations, [ANNOTATION_REFERENCE_DIGEST]: image.digest }
-      repointed = { annotations: sortedMap(changed) }
+    if (aboutOf(entry) === about) {
+      const annotations = { ...entry.annotations, [ANNOTATION_REFERENCE_DIGEST]: image.digest }
+      repointed = { annotations: sortedMap(annotations) }
     }
   }
   const { mediaType, digest, size } = descriptor

@@ -59,6 +59,8 @@ export interface AuthorizerOptions {
   /** Hosts of realms that may see credentials whatever their domain, as `host` or `host:port`. Default: none. */
   readonly trustedRealms?: (host: Host) => readonly string[]
   readonly userAgent: string
+  /** How much of a realm's answer is read. Default 128 KiB. */
+  readonly maxTokenBytes?: number
 }
 
 /** Makes an authorizer, which keeps what it learns for as long as it lives. */

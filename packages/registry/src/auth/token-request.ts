@@ -30,10 +30,11 @@ export interface TokenRequest {
   readonly origin: TokenOrigin
   /** The realm must be one that may see it. */
   readonly credential: RealmCredential | undefined
+  /** How much of the answer is read. */
+  readonly maxBytes: number
   readonly signal: AbortSignal
 }
 
-const MAX_BODY = 128 * 1024
 const TIMEOUT_MS = 60_000
 /**
  * What realms without OAuth2 say to a POST: Google 404, JFrog 401, Azure 400, others 405. They take the refresh token
@@ -135,10 +136,14 @@ async function exchange<T>(
   }
 }
 
-async function readToken(response: FollowedResponse, ask: Ask, { rules }: TokenRequest): Promise<Token> {
+async function readToken(
+  response: FollowedResponse,
+  ask: Ask,
+  { rules, maxBytes }: TokenRequest,
+): Promise<Token> {
   const { status } = response
   if (status === 200) {
-    return parseToken(await readJsonReply(response, MAX_BODY, 'The answer of the token realm'))
+    return parseToken(await readJsonReply(response, maxBytes, 'The answer of the token realm'))
   }
   const request = summaryOf(ask)
   if (ask.authorization === undefined && ask.form === undefined) throw await replyFailure(response, request)

@@ -5,6 +5,7 @@
  */
 import type { CredentialSource } from '../credentials/credential.ts'
 import { RegistryError } from '../errors.ts'
+import { DEFAULT_LIMITS } from '../http/limits.ts'
 import type { Transport } from '../http/transport.ts'
 import { type Account, findCredential } from './account.ts'
 import type { Flights } from './flights.ts'
@@ -18,6 +19,8 @@ export interface TokenSourceOptions {
   readonly credentials: CredentialSource | undefined
   readonly flights: Flights
   readonly userAgent: string
+  /** How much of an answer is read. Default 128 KiB. */
+  readonly maxTokenBytes?: number
 }
 
 /** Gets tokens. */
@@ -38,6 +41,7 @@ export interface RealmOrigin extends TokenOrigin {
 /** Also keeps the refresh tokens that realms hand out in place of others. */
 export function createTokenSource(options: TokenSourceOptions): TokenSource {
   const { transport, credentials, flights, userAgent } = options
+  const { maxTokenBytes: maxBytes = DEFAULT_LIMITS.tokenBytes } = options
   const newer = new Map<string, string>()
 
   const ask = async (
@@ -46,7 +50,7 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
     credential: RealmCredential | undefined,
     signal: AbortSignal,
   ): Promise<Token> => {
-    const request = { transport, userAgent, rules, origin, signal }
+    const request = { transport, userAgent, rules, origin, maxBytes, signal }
     if (credential?.kind !== 'identity-token') return requestToken({ ...request, credential })
     const key = JSON.stringify([origin.realm, origin.service, credential.token])
     try {

@@ -27,11 +27,9 @@ export interface Span {
 /** Addresses of one descriptor that are tried. */
 const MAX_URLS = 8
 
-/** The endpoints in their order, then, where it is allowed, the descriptor's addresses. At least one. */
-export function holdersOf(
-  endpoints: readonly [Endpoint, ...Endpoint[]],
-  descriptor: Descriptor,
-): [Holder, ...Holder[]] {
+/** The endpoints in their order, then, where it is allowed, the descriptor's addresses. */
+export function holdersOf(endpoints: readonly Endpoint[], descriptor: Descriptor): Holder[] {
+  const holders: Holder[] = endpoints.map((endpoint) => ({ endpoint, url: undefined }))
   const endpoint = endpoints.at(-1)
   if (endpoint !== undefined && followsUrls(endpoint, descriptor)) {
     for (const url of descriptor.urls?.slice(0, MAX_URLS) ?? []) holders.push({ endpoint, url })

@@ -36,11 +36,19 @@ export async function mountBlob(
     [...given, ...known].filter((each) => each !== repository && isRepositoryName(each)),
   )
   let session: UploadSession | undefined
+  const cancel = async (): Promise<void> => {
+    if (session !== undefined) await cancelSession(endpoint, session)
+  }
   for (const from of [...candidates].slice(0, MAX_CANDIDATES)) {
-    const answer = await ask(endpoint, descriptor, from, signal)
-    if (answer === 'mounted' || answer.session !== undefined) {
-      if (session !== undefined) await cancelSession(endpoint, session)
+    let answer: 'mounted' | Refusal
+    try {
+      answer = await ask(endpoint, descriptor, from, signal)
+    } catch (error) {
+      await cancel()
+      throw error
     }
+    // A new session takes the place of the one before.
+    if (answer === 'mounted' || answer.session !== undefined) await cancel()
     if (answer === 'mounted') return { from, session: undefined }
     session = answer.session ?? session
     if (answer.isFinal) await locations?.drop(descriptor.digest, { registry: host.name, repository: from })

@@ -13,13 +13,15 @@ export interface TransferOptions {
   readonly chunkBytes?: number
   /** Blobs larger than this are pushed in chunks from the beginning. Default: none. */
   readonly monolithicBytes?: number
-  /** Blobs from this size on are pulled in several ranges at once. Default 64 MiB. */
+  /** Blobs from this size on may be pulled in several ranges at once. Default 64 MiB. */
   readonly parallelBytes?: number
   /**
-   * Ranges at once, each kept in memory until its turn, at most 8 MiB. They take slots of the client's `concurrency`.
-   * Default 4; 1 turns it off.
+   * Ranges at once, each of at most 8 MiB and kept in memory until its turn. They take slots of the client's
+   * `concurrency`. Default 4; 1 turns it off.
    */
   readonly parallelParts?: number
+  /** Bytes a second: a registry that sends the first 8 MiB faster is not asked for ranges at once. Default 100 MB/s. */
+  readonly parallelBelow?: number
   /** Milliseconds in which a pull must get 64 KiB; one that gets less is broken off and resumed. Default 60 s. */
   readonly stallMs?: number
   /** Follow the `urls` of layers that the registry does not have. Default false. */
@@ -27,10 +29,10 @@ export interface TransferOptions {
 }
 
 /** What is not said has these values. */
-export interface TransferSettings extends Required<TransferOptions> {}
+export type TransferSettings = Required<TransferOptions>
 
 /** Chunks of registries that say they take less than this are not believed: they would never end. */
-export const SMALLEST_CHUNK = 64 * 1024
+export const SMALLEST_CHUNK: number = 64 * 1024
 
 /**
  * Fills in the defaults.
@@ -43,6 +45,7 @@ export function transferSettings(options: TransferOptions): TransferSettings {
     monolithicBytes: options.monolithicBytes ?? Infinity,
     parallelBytes: options.parallelBytes ?? 64 * 1024 * 1024,
     parallelParts: options.parallelParts ?? 4,
+    parallelBelow: options.parallelBelow ?? 100_000_000,
     stallMs: options.stallMs ?? 60_000,
     foreignLayers: options.foreignLayers ?? false,
   }

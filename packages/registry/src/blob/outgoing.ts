@@ -24,15 +24,17 @@ import type { Span } from './holder.ts'
 export interface Outgoing {
   /** Bytes that have ever been given out, from the beginning. */
   readonly sent: number
+  /** Bytes that have been given out, those given out again included. */
+  readonly spent: number
   /** A request's body. A span may begin anywhere up to `sent`; one read at a time. */
   part(span: Span): ByteSource
 }
 
-/** @throws {DigestError} `ERR_DIGEST_SIZE` if the source is known to have another size. */
+/** Starts a push. The source is opened when a part is. */
 export function createOutgoing(endpoint: Endpoint, descriptor: Descriptor, source: ByteSource): Outgoing {
   const { digest, size } = descriptor
-  if (source.size !== undefined && source.size !== size) throw wrongSize(descriptor, source.size)
   let sent = 0
+  let spent = 0
   // Undefined once it has proven the source.
   let digester: Digester | undefined
   let hashed = 0
@@ -50,6 +52,7 @@ export function createOutgoing(endpoint: Endpoint, descriptor: Descriptor, sourc
     let held: Uint8Array | undefined
     const give = (chunk: Uint8Array): Uint8Array => {
       given += chunk.byteLength
+      spent += chunk.byteLength
       sent = Math.max(sent, given)
       endpoint.onProgress?.({ kind: 'blob', direction: 'push', digest, bytes: given, size })
       return chunk
@@ -74,6 +77,9 @@ export function createOutgoing(endpoint: Endpoint, descriptor: Descriptor, sourc
   return {
     get sent() {
       return sent
+    },
+    get spent() {
+      return spent
     },
     part: (span) => ({ size: span.end - span.start, open: ({ signal } = {}) => open(span, signal) }),
   }

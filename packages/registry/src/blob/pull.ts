@@ -36,15 +36,13 @@ export async function hasBlob(
  */
 export function blobSource(endpoints: readonly Endpoint[], descriptor: Descriptor): ByteSource {
   const { size } = descriptor
-  const [first] = endpoints
-  if (first === undefined) throw new TypeError('A blob is read from somewhere')
+  const [holder, ...others] = holdersOf(endpoints, descriptor)
+  if (holder === undefined) throw new TypeError('A blob is read from somewhere')
   return {
     size,
     open({ start = 0, end = size, signal }: OpenOptions = {}) {
-      const [, ...others] = holdersOf(endpoints, descriptor)
-      const holder: Holder = { endpoint: first, url: undefined }
-      const reading: Reading = { descriptor, holder, others, ignoresRanges: false, surplus: 0 }
-      const bytes = read(first, reading, { start, end: Math.min(end, size) }, signal)
+      const reading: Reading = { descriptor, holder, others: [...others], ignoresRanges: false, surplus: 0 }
+      const bytes = read(holder.endpoint, reading, { start, end: Math.min(end, size) }, signal)
       return start === 0 && end >= size ? noted(verify(bytes, descriptor), reading) : bytes
     },
   }
@@ -59,7 +57,7 @@ async function* read(
   const { parallelBytes, parallelParts } = endpoint.transfer
   const isLarge = parallelParts > 1 && span.end - span.start >= parallelBytes
   const bytes = isLarge
-    ? downloadParts(reading, span, parallelParts, signal)
+    ? downloadParts(reading, span, endpoint.transfer, signal)
     : download(reading, span, span.end, signal)
   const { digest, size } = reading.descriptor
   let position = span.start

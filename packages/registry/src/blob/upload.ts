@@ -10,10 +10,8 @@
 import { type ByteSource, type Descriptor, readAll } from '@varve/digest'
 import { type Endpoint, sendTo } from '../endpoint.ts'
 import { RegistryError } from '../errors.ts'
-import { replyFailure } from '../http/failure.ts'
 import type { FollowedResponse } from '../http/follow.ts'
 import { appendQuery } from '../http/location.ts'
-import { redactUrl } from '../http/redact.ts'
 import { backOff, sleep } from '../http/retry.ts'
 import { assertDigest, type Span } from './holder.ts'
 import { SMALLEST_CHUNK } from './options.ts'
@@ -37,6 +35,8 @@ const REFUSED: readonly number[] = [400, 404, 409, 413, 416]
 /** Refusals in a row without a byte of progress, until the session is given up, and the upload. */
 const RESTART_AFTER = 3
 const MAX_REFUSALS = 8
+/** Bytes sent in all, as a multiple of the blob: a registry that keeps a byte of each chunk would go on for ever. */
+const MAX_SPENT = 8
 
 /**
  * Sends a blob, beginning with a session if there is one. Ends the session where it fails.
@@ -70,20 +70,27 @@ export async function uploadBlob(
 
   /** Sends as much as one request takes, and tells whether that was all. */
   async function sendNext(): Promise<boolean> {
+    if (outgoing.spent > size * MAX_SPENT) {
+      throw new RegistryError('ERR_REGISTRY_LIMIT', `Sent ${outgoing.spent} bytes of a blob of ${size}`)
+    }
     session ??= await startSession(endpoint, descriptor, signal)
     isChunked ||= size > session.maximumChunk
     const span = isChunked ? chunkOf(session) : { start: session.offset, end: size }
+    const seen: { refusal?: FollowedResponse } = {}
     let response: FollowedResponse
     try {
-      response = await send(session, span)
+      response = await send(session, span, (refusal) => (seen.refusal = refusal))
     } catch (error) {
+      const { refusal } = seen
+      if (error instanceof RegistryError && refusal !== undefined && REFUSED.includes(refusal.status)) {
+        return onRefusal(session, span, refusal, error)
+      }
       await patience.after(error, session.offset, signal)
       // A reply tells that the connection is good enough.
       isChunked ||= error instanceof RegistryError && error.status === undefined
       session = await askSession(endpoint, session, outgoing.sent, signal)
       return settle()
     }
-    if (!ACCEPTED.includes(response.status)) return onRefusal(session, span, response)
     await response.discard()
     const isLast = span.end === size
     if (isLast && response.status !== 202) {
@@ -100,7 +107,11 @@ export async function uploadBlob(
     return { start: offset, end: Math.min(offset + bytes, size) }
   }
 
-  function send({ location }: UploadSession, span: Span): Promise<FollowedResponse> {
+  function send(
+    { location }: UploadSession,
+    span: Span,
+    see: (refusal: FollowedResponse) => void,
+  ): Promise<FollowedResponse> {
     const isLast = span.end === size
     const isWhole = span.start === 0 && isLast
     const range =
@@ -111,18 +122,22 @@ export async function uploadBlob(
       access: 'push',
       headers: { 'content-type': 'application/octet-stream', ...range },
       body: outgoing.part(span),
-      expect: [...ACCEPTED, ...REFUSED],
+      expect: ACCEPTED,
+      onRefusal: see,
       lane: 'blob',
       retry: false,
       signal,
     })
   }
 
-  async function onRefusal(from: UploadSession, span: Span, response: FollowedResponse): Promise<boolean> {
+  async function onRefusal(
+    from: UploadSession,
+    span: Span,
+    response: FollowedResponse,
+    failure: RegistryError,
+  ): Promise<boolean> {
     const { status } = response
     const isLast = span.end === size
-    const summary = { method: isLast ? 'PUT' : 'PATCH', url: redactUrl(from.location) }
-    const failure = await replyFailure(response, summary)
     const offset = isResumePoint(response) ? uploadOffset(response, outgoing.sent) : undefined
     const isAnswerable = [404, 413, 416].includes(status) || offset !== undefined
     // Some registries have taken the blob with its last chunk, and refuse to hear of it again.

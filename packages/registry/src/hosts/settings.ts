@@ -111,10 +111,13 @@ export function createHostTable(
   }
 }
 
+/** What ends a host in a URL, or what URL parsers leave out without a word. */
+const NOT_IN_HOSTS = /[/?#@\\%\s\p{Cc}]/u
+
 /** Whether `text` can be the name of a host. */
 export function isHost(text: string): boolean {
   const url = `http://${text}`
-  return !/[/?#@\\]/.test(text) && URL.canParse(url) && new URL(url).hostname !== ''
+  return !NOT_IN_HOSTS.test(text) && URL.canParse(url) && new URL(url).hostname !== ''
 }
 
 /** The part of a mirror's location before the first slash. */

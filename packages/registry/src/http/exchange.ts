@@ -14,6 +14,7 @@ import type { Lane, Limiter } from './limiter.ts'
 import { DEFAULT_LIMITS, type ReadLimits } from './limits.ts'
 import type { Notices } from './notices.ts'
 import { redactUrl } from './redact.ts'
+import { readReply } from './reply-body.ts'
 import { parseRetryAfter, type RetryPolicy, withRetries } from './retry.ts'
 import type { Transport } from './transport.ts'
 
@@ -32,6 +33,8 @@ export interface ExchangeRequest {
   readonly body?: ByteSource
   /** Statuses that are an answer. Anything else is an error. */
   readonly expect: readonly number[]
+  /** Sees the headers of a reply that is about to become an error. */
+  readonly onRefusal?: (response: FollowedResponse) => void
   /** Default `document`. */
   readonly lane?: Lane
   /** Default true. False where a repetition must begin further up. */
@@ -53,7 +56,10 @@ export interface ExchangeOptions {
   readonly notices?: Notices
 }
 
-/** Sends requests. The slot of a request is free once its body has been read or discarded. */
+/**
+ * Sends requests. The slot of a request is free once its body has been read or discarded; the answer to a GET for a
+ * document comes already read.
+ */
 export interface Exchange {
   readonly retry: RetryPolicy
   readonly hosts: HostPolicy
@@ -107,11 +113,17 @@ async function sendOnce(options: ExchangeOptions, request: ExchangeRequest): Pro
   try {
     const { response, authorization } = await authorized(options, { ...request, signal: deadline.signal })
     if (response.isFromRegistry) options.notices?.read(request.host.name, response.headers)
-    if (expect.includes(response.status)) return releasing(response, release, summary, signal)
+    if (expect.includes(response.status)) {
+      if (lane === 'blob' || request.method !== 'GET') return releasing(response, release, summary, signal)
+      const whole = await readWhole(response, limits.documentBytes)
+      release()
+      return whole
+    }
     if (response.status === 429 || response.status === 503) {
       const wait = parseRetryAfter(response.headers.get('retry-after')?.[0])
       if (wait !== undefined) limiter.pause(origin, wait)
     }
+    request.onRefusal?.(response)
     deadline.limit(ERROR_TIMEOUT_MS)
     throw await replyFailure(response, summary, { maxBytes: limits.errorBytes, authorization })
   } catch (error) {
@@ -141,6 +153,9 @@ async function authorized(options: ExchangeOptions, request: ExchangeRequest): P
   const { authorizer } = options
   const { host, repository, scopes, signal } = request
   const access = { host, repository, scopes }
+  if (request.anonymous === true) {
+    return { response: await sendWith(options, request, undefined), authorization: undefined }
+  }
   for (let round = 0; ; round++) {
     const authorization = await authorizer.authorization(access, signal)
     const response = await sendWith(options, request, authorization)
@@ -196,6 +211,15 @@ function watched(source: ByteSource): ByteSource & { failure: unknown } {
     },
   }
   return watch
+}
+
+/** Documents are read here, so that one which breaks off is asked for again. */
+async function readWhole(response: FollowedResponse, limit: number): Promise<FollowedResponse> {
+  const bytes = await readReply(response, limit, 'The reply')
+  async function* body(): AsyncGenerator<Uint8Array, void, void> {
+    yield bytes
+  }
+  return { ...response, body: body(), discard: async () => undefined }
 }
 
 /** Frees the slot when the body is done with, and gives its errors a code. */

@@ -51,7 +51,8 @@ export async function copyImage(options: CopyImageOptions): Promise<CopyImageRes
   const { platforms: _, attestations: __, ...whole } = options
   // They are small and many: several at a time, each in one piece after the other.
   const each = { ...whole, concurrency: 1 }
-  await eachOf(companions, options, async ({ descriptor, tag }, stop) => {
+  await eachOf(companions, options, async ({ descriptor, subject, tag }, stop) => {
+    if (tag === undefined) await destination.distrustUnlisted(subject, descriptor.digest, stop)
     const companion = await copyOne(
       { ...each, signal: stop },
       destination,
@@ -81,11 +82,12 @@ async function copyOne(
   root: Descriptor,
   names: readonly string[] | undefined,
 ): Promise<Copy> {
-  const { from, recheck = false, signal } = options
+  const { from, recheck = false, concurrency = 8, signal } = options
   let stale = names && (await destination.staleNames(names, root, signal))
   let document: PlannedDocument | undefined
   const result = await copyContent(root, from, destination, {
     ...options,
+    concurrency,
     trustManifests: destination.checksManifests && !recheck,
     async writeRoot(planned, stop) {
       document = planned

@@ -4,7 +4,13 @@
  * @module
  */
 import type { Descriptor } from '@varve/digest'
-import { type ContentOptions, type CopyEvent, isTag, type PlanOptions } from '@varve/oci-manifest'
+import {
+  type ContentOptions,
+  type CopyEvent,
+  familiarReference,
+  isTag,
+  type PlanOptions,
+} from '@varve/oci-manifest'
 import type { Companion } from './companions.ts'
 import { type ImageDestination, type ImageSource, isRepository } from './places.ts'
 
@@ -17,7 +23,7 @@ export interface CopyImageOptions
   readonly to: ImageDestination
   /**
    * Names it gets. Default: the tag of the reference that `to` was made from, else the tag that `image` is, else the tag
-   * of `from`; none at all leaves it with its digest.
+   * of `from`; none at all leaves it with its digest. In a docker-archive, names are references, such as `app:1.0`.
    */
   readonly tags?: readonly string[]
   /**
@@ -30,7 +36,10 @@ export interface CopyImageOptions
    * the manifest: repairs a repository that has lost blobs. Default false.
    */
   readonly recheck?: boolean
-  /** Blobs, or documents, at a time. Default 4. */
+  /**
+   * Blobs, or documents, at a time. Default 8: more than a client's transfers to one host, so that some are asked for
+   * while others move.
+   */
   readonly concurrency?: number
   readonly onProgress?: (event: CopyEvent) => void
 }
@@ -56,5 +65,10 @@ export function namesOf({ image, from, to, tags }: CopyImageOptions): readonly s
   const asked = typeof image === 'string' && isTag(image) ? image : undefined
   const own = image === undefined && isRepository(from) ? from.reference.tag : undefined
   const name = wanted ?? asked ?? own
-  return name === undefined ? [] : [name]
+  if (name === undefined) return []
+  // Docker knows no tags without a repository.
+  if (!('format' in to) || to.format === 'oci') return [name]
+  if (!isRepository(from)) return []
+  const { domain, path } = from.reference
+  return [familiarReference({ domain, path, tag: name })]
 }

@@ -4,8 +4,9 @@
  * @module
  */
 import { bytesSource, type Descriptor, type Digest, withSignal } from '@varve/digest'
-import { type ContentReader, isNondistributableType, planCopy } from '@varve/oci-manifest'
-import { type ArchiveTarget, writeWhole } from './archive-target.ts'
+import { type ContentReader, isNondistributableType, planCopy, readImage } from '@varve/oci-manifest'
+import { writeArchiveFile } from '@varve/oci-manifest/archive'
+import type { ArchiveTarget } from './archive-target.ts'
 import { companionsOf } from './companions.ts'
 import type { CopyImageOptions, CopyImageResult } from './copy-options.ts'
 
@@ -17,7 +18,11 @@ export async function copyToArchive(
 ): Promise<CopyImageResult> {
   const { from, to, signal } = options
   const { platforms: _, attestations: __, ...whole } = options
-  const plans = [await planCopy(root, from, options)]
+  const plans = [
+    to.format === 'oci'
+      ? await planCopy(root, from, options)
+      : await planCopy(await oneImage(options, root), from, whole),
+  ]
   const [plan] = plans as [(typeof plans)[number]]
   const documents = plan.levels.flat()
   const companions = await companionsOf(
@@ -44,7 +49,7 @@ export async function copyToArchive(
     ...rootNames.map((name) => ({ descriptor: plan.root, name })),
     ...companions.map(({ descriptor, tag }) => ({ descriptor, name: tag })),
   ].map(({ descriptor, name }) => (name === undefined ? { descriptor } : { descriptor, name }))
-  await writeWhole(to.path, to.pack(roots, reader, withSignal(signal)), signal)
+  await writeArchiveFile(to.path, to.pack(roots, reader, withSignal(signal)))
   const sizes = [
     ...[...blobs.values()].map(({ size }) => size),
     ...[...planned.values()].map((b) => b.byteLength),
@@ -57,4 +62,20 @@ export async function copyToArchive(
     mounted: 0,
     bytes: sizes.reduce((total, size) => total + size, 0),
   }
+}
+
+/**
+ * What `docker load` can take of an image.
+ *
+ * @throws {TypeError} if more is wanted.
+ */
+async function oneImage(
+  { from, platforms = [], referrers = false, signal }: CopyImageOptions,
+  root: Descriptor,
+): Promise<Descriptor> {
+  const [platform, ...more] = platforms
+  if (more.length > 0) throw new TypeError('A docker-archive holds an image for one platform')
+  if (referrers !== false) throw new TypeError('A docker-archive holds no referrers')
+  const wanted = platform === undefined ? {} : { platform }
+  return (await readImage(from, root, { ...wanted, ...withSignal(signal) })).descriptor
 }

@@ -13,6 +13,8 @@ import { type ImageTarget, isRepository } from './places.ts'
 export interface Destination extends ContentWriter, Partial<BlobWriter> {
   /** Whether a manifest that is there means that its blobs are: a registry checks before it takes one. */
   readonly checksManifests: boolean
+  /** Makes sure that a referrer that is there without being listed, since a push broke off, is pushed again. */
+  distrustUnlisted(subject: Digest, referrer: Digest, signal?: AbortSignal): Promise<void>
   /** Those names that do not mean the descriptor yet. */
   staleNames(
     names: readonly string[],
@@ -31,11 +33,21 @@ export function destinationOf(to: Repository | ImageTarget): Destination {
 function repositoryDestination(to: Repository): Destination {
   // What a tag turned out to mean is there, and need not be asked for by its digest.
   const present = new Set<Digest>()
+  const unlisted = new Set<Digest>()
+  const lists = new Map<Digest, Promise<readonly Descriptor[]>>()
   return {
     checksManifests: true,
-    has: async (descriptor, options) => present.has(descriptor.digest) || to.has(descriptor, options),
+    async has(descriptor, options) {
+      if (unlisted.has(descriptor.digest)) return false
+      return present.has(descriptor.digest) || to.has(descriptor, options)
+    },
     write: (descriptor, source, options) => to.write(descriptor, source, options),
     pushBlob: (descriptor, source, options) => to.pushBlob(descriptor, source, options),
+    async distrustUnlisted(subject, referrer, signal) {
+      const list = lists.get(subject) ?? to.referrers(subject, withSignal(signal))
+      lists.set(subject, list)
+      if (!(await list).some(({ digest }) => digest === referrer)) unlisted.add(referrer)
+    },
     async staleNames(names, descriptor, signal) {
       const meanings = await Promise.all(
         names.map((name) => ifNamed(() => resolveAtRegistry(to, name, withSignal(signal)))),
@@ -56,6 +68,7 @@ function targetDestination(to: ImageTarget): Destination {
     has: (descriptor, options) => to.has(descriptor, options),
     write: (descriptor, source, options) => to.write(descriptor, source, options),
     ...(pushBlob === undefined ? {} : { pushBlob: pushBlob.bind(to) }),
+    distrustUnlisted: async () => undefined,
     // Nothing is saved by asking: to name again what has the name already costs no more.
     staleNames: async (names) => names,
     async name(names, { descriptor, bytes }, signal) {

@@ -4,7 +4,13 @@
  * @module
  */
 import type { Descriptor, Digest } from '@varve/digest'
-import { type ContentOptions, MEDIA_TYPE_OCI_INDEX, parseIndex } from '@varve/oci-manifest'
+import {
+  type ContentOptions,
+  MEDIA_TYPE_OCI_INDEX,
+  OciManifestError,
+  parseIndex,
+  parseJson,
+} from '@varve/oci-manifest'
 import type { Endpoint } from '../endpoint.ts'
 import type { FollowedResponse } from '../http/follow.ts'
 import { appendQuery } from '../http/location.ts'
@@ -92,7 +98,7 @@ async function listFromApi(
       return undefined
     }
     const bytes = await readReply(response, maxBytes, 'A page of referrers')
-    entries.push(...parseIndex(bytes, { mediaType: MEDIA_TYPE_OCI_INDEX, maxBytes }).value.manifests)
+    entries.push(...readPage(bytes))
     if (entries.length > MAX_REFERRERS) throw endless(`${MAX_REFERRERS} referrers`)
     const applied = (response.headers.get('oci-filters-applied') ?? []).flatMap((value) =>
       value.split(/[ \t]*,[ \t]*/),
@@ -102,6 +108,14 @@ async function listFromApi(
   }
   noteAbility(endpoint, 'referrers', true)
   return { entries, isFiltered }
+}
+
+/** Some registries write an empty list as null. */
+function readPage(bytes: Uint8Array): readonly Descriptor[] {
+  const options = { mediaType: MEDIA_TYPE_OCI_INDEX, maxBytes: bytes.byteLength }
+  const page = parseJson(bytes, options)
+  if (page instanceof Map && page.get('manifests') === null) return []
+  return parseIndex(bytes, options).value.manifests
 }
 
 /** A repository that is not there yet says nothing about the registry. */
@@ -120,13 +134,19 @@ async function listFromTag(
   subject: Digest,
   signal: AbortSignal | undefined,
 ): Promise<Listing> {
-  const found = await ifFound(fetchManifest(endpoint, referrersTag(subject), signal))
+  const found = await ifFound(fetchManifest(endpoint, referrersTag(subject), signal)).catch(ifReadable)
   const isIndex = found?.descriptor.mediaType === MEDIA_TYPE_OCI_INDEX
   const entries = isIndex
     ? parseIndex(found.bytes, { descriptor: found.descriptor, maxBytes: found.bytes.byteLength }).value
         .manifests
     : []
   return { entries, isFiltered: false }
+}
+
+/** `undefined` for a document that can be no list. */
+function ifReadable(error: unknown): undefined {
+  if (error instanceof OciManifestError) return undefined
+  throw error
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

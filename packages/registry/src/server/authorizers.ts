@@ -48,7 +48,7 @@ const MAX_CREDENTIALS = 64 * 1024
 export function basicAuthorizer({ realm = 'registry', verify }: BasicAuthorizerOptions): Authorize {
   const challenge = `Basic realm=${quoted(realm)}, charset="UTF-8"`
   return async (access, request) => {
-    const credentials = decodeBasic(parameterOf(request, 'basic'))
+    const credentials = basicCredentialsOf(request)
     return respond(await verdictOf(access, credentials, verify), challenge)
   }
 }
@@ -120,7 +120,8 @@ function parameterOf(request: Request, scheme: 'basic' | 'bearer'): string | und
 }
 
 /** Names hold no colon, passwords may. */
-function decodeBasic(parameter: string | undefined): BasicCredentials | undefined {
+export function basicCredentialsOf(request: Request): BasicCredentials | undefined {
+  const parameter = parameterOf(request, 'basic')
   const text = parameter === undefined ? '' : Buffer.from(parameter, 'base64').toString('utf8')
   const colon = text.indexOf(':')
   return colon < 0 ? undefined : { username: text.slice(0, colon), password: text.slice(colon + 1) }

@@ -103,7 +103,7 @@ export function createRegistryHandler(options: RegistryHandlerOptions): Registry
       return withVersion(await answer(request))
     } catch (error) {
       if (error instanceof Fault) {
-        if (error.status >= 500) options.onError?.(error)
+        if (error.status >= 500) options.onError?.(error.cause ?? error)
         return withVersion(faultResponse(error))
       }
       options.onError?.(error)

@@ -37,7 +37,10 @@ export async function* listTags(
     const isGuess: boolean = target !== first && !hasLinks
     const expect = isGuess ? [200, 400, 404] : [200]
     const response: FollowedResponse = await requestPage(endpoint, { target, expect, signal }, visited)
-    if (response.status !== 200) return response.discard()
+    if (response.status !== 200) {
+      await response.discard()
+      return
+    }
     const tags = await readTags(endpoint, response)
     const known = seen.size
     for (const tag of tags) {
