@@ -5,7 +5,6 @@
  */
 import { join } from 'node:path'
 import type { Benchmark, Contest, Side } from '../contest.ts'
-import type { Inputs } from '../inputs.ts'
 import { runShell, scriptPath, timeShell } from '../process.ts'
 
 const OURS = '"$NODE" "$1" "$2" "$3" "$4"'

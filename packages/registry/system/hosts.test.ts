@@ -1,6 +1,7 @@
 /** Our client and Docker's registry, where there is more between them than a plain connection. */
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { bytesSource, digestOf } from '@varve/digest'
 import { makeCertificates } from '@varve/testing/certificates'
 import { needs } from '@varve/testing/peers'
@@ -101,10 +102,15 @@ t.test('a pull-through cache as a mirror', needs('docker-registry'), async (t) =
   })
   const repository = client.repository(`${name}/x`)
   await assertPulls(t, repository)
-  const before = asked.length
-  await assertPulls(t, repository)
-  const again = asked.slice(before).filter((request) => request.startsWith('GET /v2/x/'))
-  t.strictSame(again, [], 'the second pull needs no bytes of the registry')
+  let again: readonly string[] = ['not yet asked']
+  // The cache answers first and keeps a blob later.
+  for (let tries = 0; tries < 20 && again.length > 0; tries++) {
+    await setTimeout(50)
+    const before = asked.length
+    await assertPulls(t, repository)
+    again = asked.slice(before).filter((request) => request.startsWith('GET /v2/x/'))
+  }
+  t.strictSame(again, [], 'soon a pull needs no bytes of the registry')
   t.notOk(events.some(({ kind }) => kind === 'mirror'))
 
   await repository.tag('v2', pushed.descriptor, pushed.bytes)

@@ -48,7 +48,7 @@ t.test('a large blob comes in parts, in order, and no more of them at once than 
       // Whoever is slow must not make us keep the whole.
       isSlow = true
       await new Promise((resolve) => setTimeout(resolve, 300))
-      t.equal(ranges.length, 4, 'and then no more than three are kept')
+      t.ok(ranges.length <= 4, 'and then no more than three are kept')
     }
     chunks.push(chunk)
   }
@@ -79,6 +79,24 @@ t.test('a registry that is fast enough is asked for the rest in one request', as
   const endpoint = openEndpoint(t, host, { transfer: { ...PARTS, parallelBelow: 1 } })
   t.equal(digestOf(await collect(blobSource([endpoint], LARGE.descriptor))), LARGE.descriptor.digest)
   t.strictSame(ranges, ['bytes=0-8388607', 'bytes=8388608-39999999'])
+})
+
+t.test('a registry that has no ranges is read in one stream', async (t) => {
+  for (const [how, status, requests] of [
+    ['ignores them', 200, 1],
+    ['refuses them', 416, 2],
+  ] as const) {
+    const ranges: (string | undefined)[] = []
+    const host = await startRaw(t, ({ headers }, response) => {
+      ranges.push(headers.range)
+      const isRefused = status === 416 && headers.range !== undefined
+      response.writeHead(isRefused ? 416 : 200).end(isRefused ? undefined : LARGE.bytes)
+    })
+    const endpoint = openEndpoint(t, host, { transfer: PARTS })
+    t.equal(digestOf(await collect(blobSource([endpoint], LARGE.descriptor))), LARGE.descriptor.digest, how)
+    t.equal(ranges.length, requests)
+    t.equal(ranges[0], 'bytes=0-8388607')
+  }
 })
 
 t.test('parts do not wait for each other where there is one slot only', async (t) => {

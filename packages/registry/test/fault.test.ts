@@ -190,15 +190,23 @@ t.test('a registry that drips is left, and another one asked for the rest', asyn
 })
 
 t.test('a reader that is slow is not taken for a registry that drips', async (t) => {
-  const handler = memoryHandler()
-  const small = content(noise(300_000))
-  await caller(handler).putBlob('x', small.bytes, small.descriptor.digest)
-  const { port } = await startRegistry(t, handler)
-  const endpoint = openEndpoint(t, `127.0.0.1:${port}`, { transfer: { stallMs: 20 }, retries: 0 })
+  const small = content(noise(6000))
+  let position = 0
+  let send = (): void => undefined
+  const host = await startRaw(t, (_, response) => {
+    response.writeHead(200, { 'content-length': 6000 })
+    send = () => void response.write(small.bytes.subarray(position, (position += 1000)))
+    send()
+  })
+  const endpoint = openEndpoint(t, host, { transfer: { stallMs: 600 }, retries: 0 })
+  const started = performance.now()
   let received = 0
-  for await (const chunk of blobSource([endpoint], small.descriptor).open()) {
+  // Unverified, so that each piece is given as it comes.
+  for await (const chunk of blobSource([endpoint], small.descriptor).open({ end: 5999 })) {
     received += chunk.byteLength
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    send()
   }
-  t.equal(received, 300_000)
+  t.equal(received, 5999)
+  t.ok(performance.now() - started > 600, 'it took longer than a registry may')
 })

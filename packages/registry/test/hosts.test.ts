@@ -174,7 +174,7 @@ t.test('S13: hosts that are named like parts of an object are hosts', async (t) 
   t.equal(({} as HostSettings).blocked, undefined)
 })
 
-t.test('any name is a host or a mistake', async (t) => {
+t.test('any name is a host or a mistake', async () => {
   const part = fc.constantFrom(
     'a',
     'A',

@@ -303,6 +303,14 @@ t.test('C18: failures have codes, and those that pass by themselves are told apa
   )
   const misuse = new TypeError('misuse')
   t.equal(connectionFailure(misuse, request), misuse)
+  let overdue = 0
+  const dripping = fakeNetwork(() => {
+    overdue++
+    throw new DOMException('The request took too long', 'TimeoutError')
+  })
+  const slow = exchangeOver(dripping.transport, { retry: { retries: 2 } }).send(getFrom(host))
+  await t.rejects(slow, { code: 'ERR_REGISTRY_TIMEOUT' })
+  t.equal(overdue, 1, 'a request that took all of its time')
   const permanent = [
     'ENOTFOUND',
     'CERT_HAS_EXPIRED',

@@ -84,6 +84,18 @@ t.test('D8: a registry that says OCI-Subject is left to keep its own list', asyn
   t.notOk(requests.some((each) => each.includes('manifests/sha256-')))
 })
 
+t.test('D8: an OCI-Subject that is another subject is no promise', async (t) => {
+  const inner = withoutReferrers(memoryHandler(), { heeds: true })
+  const repository = await open(t, async (request) => {
+    const response = await inner(request)
+    if (request.method === 'PUT') response.headers.set('oci-subject', EMPTY.descriptor.digest)
+    return response
+  })
+  const signed = signature('one')
+  await push(repository, signed)
+  t.strictSame(digests(await repository.referrers(SUBJECT.descriptor.digest)), [signed.descriptor.digest])
+})
+
 for (const heeds of [true, false]) {
   const registry = heeds ? 'a registry that heeds If-Match' : 'a registry that knows no conditions'
 

@@ -23,7 +23,7 @@ export interface Reading {
   holder: Holder
   /** Who is asked after that, when it fails for good. */
   readonly others: Holder[]
-  /** Whether the first range was answered with the whole. */
+  /** Whether the first request was answered with the whole, as asked or not. */
   ignoresRanges: boolean
   /** Bytes that came more than once, or were not asked for. */
   surplus: number
@@ -65,7 +65,7 @@ export async function* download(
         continue
       }
       const body = await bodyOf(response, descriptor, span)
-      if (response.status === 200 && span !== undefined && position === start) {
+      if (response.status === 200 && position === start) {
         reading.ignoresRanges = true
         bound = Math.max(bound, limit)
       }

@@ -87,14 +87,16 @@ export function connectionFailure(cause: unknown, request: RequestSummary): unkn
     const message = `The headers of the answer to ${request.method} ${request.url} are too long`
     return new RegistryError('ERR_REGISTRY_LIMIT', message, { cause, request })
   }
-  const late = TIMEOUTS.has(code) || (cause instanceof Error && cause.name === 'TimeoutError')
+  const isOverdue = cause instanceof Error && cause.name === 'TimeoutError'
+  const late = TIMEOUTS.has(code) || isOverdue
   const message = `${request.method} ${request.url} ${late ? 'took too long' : 'lost its connection'}`
   const error = new RegistryError(late ? 'ERR_REGISTRY_TIMEOUT' : 'ERR_REGISTRY_CONNECTION', message, {
     cause,
     request,
   })
-  const isPermanent = PERMANENT.test(code) || (cause instanceof Error && REFUSED_TUNNEL.test(cause.message))
-  return isPermanent ? error : retryable(error)
+  const isRefused = PERMANENT.test(code) || (cause instanceof Error && REFUSED_TUNNEL.test(cause.message))
+  // Whoever takes all of the time that a request has would take it again.
+  return isRefused || isOverdue ? error : retryable(error)
 }
 
 /** An answer that is an error already need not be well-formed. */
