@@ -31,4 +31,4 @@ export {
   streamSource,
   withSignal,
 } from './source.ts'
-export { assertExpected, type Expected, verifiedSource, verify } from './verify.ts'
+export { assertExpected, type Expected, unverifiedSource, verifiedSource, verify } from './verify.ts'

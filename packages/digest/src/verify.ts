@@ -62,10 +62,13 @@ export function assertExpected(actual: DigestAndSize, expected: Expected): void 
   }
 }
 
+/** What verified sources were made of. */
+const unverified = new WeakMap<ByteSource, ByteSource>()
+
 /** A source whose whole reads are verified. A read of a part cannot be checked by a digest and passes as it is. */
 export function verifiedSource(source: ByteSource, expected: Expected): ByteSource {
   const size = expected.size ?? source.size
-  return {
+  const verified: ByteSource = {
     size,
     open: (options: OpenOptions = {}) => {
       const { start = 0, end = Infinity, signal } = options
@@ -74,6 +77,16 @@ export function verifiedSource(source: ByteSource, expected: Expected): ByteSour
       return whole ? verify(source.open(withSignal(signal)), expected) : source.open(options)
     },
   }
+  unverified.set(verified, source)
+  return verified
+}
+
+/**
+ * The source that a verified one was made of, for a reader that verifies everything itself, so that nothing is hashed
+ * twice; any other source as it is.
+ */
+export function unverifiedSource(source: ByteSource): ByteSource {
+  return unverified.get(source) ?? source
 }
 
 function sizeError(digest: Digest, expected: number, actual: number): DigestError {

@@ -9,6 +9,7 @@ import {
   digestOf,
   type Expected,
   streamSource,
+  unverifiedSource,
   verifiedSource,
   verify,
 } from '../src/index.ts'
@@ -143,3 +144,14 @@ t.test('without any size only a read to the end is checked', async (t) => {
   await t.rejects(collect(source.open()), { code: 'ERR_DIGEST_MISMATCH' })
   t.strictSame(await collect(source.open({ end: 3 })), utf8('abd'))
 })
+
+t.test(
+  'unverifiedSource gives what a verified source was made of, for who verifies by himself',
+  async (t) => {
+    const source = bytesSource(utf8('abc'))
+    const verified = verifiedSource(source, { digest: digestOf(utf8('abd')) })
+    t.equal(unverifiedSource(verified), source)
+    t.equal(unverifiedSource(source), source, 'any other source is its own')
+    await t.rejects(collect(verified.open()), { code: 'ERR_DIGEST_MISMATCH' })
+  },
+)

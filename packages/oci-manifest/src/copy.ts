@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { type ByteSource, bytesSource, type Descriptor, withSignal } from '@varve/digest'
+import {
+  type ByteSource,
+  bytesSource,
+  type Descriptor,
+  unverifiedSource,
+  verifiedSource,
+  withSignal,
+} from '@varve/digest'
 import type { ContentOptions, ContentReader, ContentWriter } from './content.ts'
 import { type CopyPlan, planCopy, type PlannedDocument, type PlanOptions } from './copy-plan.ts'
 import { inlineContent } from './descriptor.ts'
@@ -113,7 +120,9 @@ async function copyBlob(
 ): Promise<CopyOutcome> {
   if (isNondistributableType(descriptor.mediaType)) return 'nondistributable'
   const watched = (source: ByteSource): ByteSource =>
-    onProgress === undefined ? source : counted(source, descriptor, onProgress)
+    onProgress === undefined
+      ? source
+      : verifiedSource(counted(unverifiedSource(source), descriptor, onProgress), descriptor)
   if (to.pushBlob !== undefined) {
     return to.pushBlob(descriptor, watched(blobOf(from, descriptor)), { from, signal })
   }

@@ -10,6 +10,7 @@ import type { ByteSource, Descriptor, Digest } from '@varve/digest'
 import { mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContentOptions, ContentReader, ContentWriter } from './content.ts'
+import type { BlobWriter } from './copy.ts'
 import type { Parsed } from './document.ts'
 import { OciManifestError } from './errors.ts'
 import { notFound } from './graph.ts'
@@ -44,7 +45,7 @@ export interface OpenLayoutOptions {
  * A large blob whose `write` was interrupted, by an error of its source, an abort or the end of the process, is gone on
  * with by the next `write` of the same blob, in whatever process: the source is then opened at an offset.
  */
-export interface ImageLayout extends ContentReader, ContentWriter {
+export interface ImageLayout extends ContentReader, ContentWriter, BlobWriter {
   /** Absolute, without links. */
   readonly directory: string
   /** `index.json` as it is now. */
@@ -118,7 +119,10 @@ export async function openLayout(directory: string, options: OpenLayoutOptions =
       return readBlob(root, descriptor)
     },
     has: (descriptor) => relyOnBlob(root, descriptor),
-    write: (descriptor, source, each = {}) => writeBlob(root, descriptor, source, each),
+    write: async (descriptor, source, each = {}) => {
+      await writeBlob(root, descriptor, source, each)
+    },
+    pushBlob: (descriptor, source, each = {}) => writeBlob(root, descriptor, source, each),
     resolve: async (nameOrDigest, each = {}) => findRoot((await index()).value, nameOrDigest, each),
     tag: async (name, entry, each = {}) => {
       if (name !== undefined) assertRefName(name)

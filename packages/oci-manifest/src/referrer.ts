@@ -20,9 +20,10 @@ export function describeReferrer({ kind, document }: Document): Descriptor {
 }
 
 /**
- * The tag that lists the referrers of a document where nothing else does: its digest, cut to what a tag may have. Of
- * SHA-512 that leaves half, which is what the specification says, and not all clients do.
+ * The tag that lists the referrers of a document where nothing else does: its digest, each part cut to what a tag may
+ * have. Of SHA-512 that leaves half, which is what the specification says, and not all clients do.
  */
 export function referrersTag(subject: Digest): string {
-  return `${algorithmOf(subject).slice(0, 32)}-${hexOf(subject).slice(0, 64)}`
+  const tag = `${algorithmOf(subject).slice(0, 32)}-${hexOf(subject).slice(0, 64)}`
+  return tag.replace(/[^A-Za-z0-9._-]/g, '-')
 }

@@ -2,7 +2,7 @@
 import type { Descriptor } from '@varve/digest'
 import { needs } from '@varve/testing/peers'
 import { startDockerRegistry, temporaryDirectory } from '@varve/testing/registries'
-import { fork } from 'node:child_process'
+import { prepareWorker } from '@varve/testing/workers'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -134,12 +134,6 @@ t.test(
   },
 )
 
-/** Sets tags in a process of its own. */
-function startTagging(layout: ImageLayout, prefix: string, count: number, { digest, size }: Descriptor) {
-  const worker = join(import.meta.dirname, '..', 'test', 'fixtures', 'tag-worker.ts')
-  return fork(worker, [layout.directory, prefix, String(count), digest, String(size)])
-}
-
 t.test(
   'L5: our processes tag while skopeo, which knows no lock, writes as well',
   needs('skopeo'),
@@ -147,7 +141,10 @@ t.test(
     const { layout, app } = await makeLayout(t)
     const root = app.manifest.descriptor
     t.equal(root.mediaType, MEDIA_TYPE_OCI_MANIFEST)
-    const workers = ['a', 'b'].map((prefix) => startTagging(layout, prefix, 25, root))
+    const entry = join(import.meta.dirname, '..', 'test', 'fixtures', 'tag-worker.ts')
+    const start = await prepareWorker(entry, join(layout.directory, '..'))
+    const { digest, size } = root
+    const workers = ['a', 'b'].map((prefix) => start(layout.directory, prefix, '25', digest, String(size)))
     await Promise.all(workers.map((worker) => once(worker, 'message')))
     const exits = workers.map((worker) => once(worker, 'exit'))
     for (const worker of workers) worker.send('go')

@@ -1,6 +1,7 @@
 /** One layout, several processes; one of them killed. */
 import { type Descriptor } from '@varve/digest'
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { prepareWorker } from '@varve/testing/workers'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,8 +12,7 @@ import { acquireLock } from '../src/layout/lock.ts'
 import { type ImageLayout, openLayout } from '../src/layout.ts'
 import { makeImage, MemoryContent } from './fixtures/content.ts'
 
-// Where types are stripped by a loader, each process takes seconds of CPU to start.
-t.setTimeout(300_000)
+const run = await prepareWorker(join(import.meta.dirname, 'fixtures', 'tag-worker.ts'), t.testdir())
 
 function startWorker(
   layout: ImageLayout,
@@ -20,8 +20,7 @@ function startWorker(
   count: number,
   { digest, size }: Descriptor,
 ): ChildProcess {
-  const args = [layout.directory, prefix, String(count), digest, String(size)]
-  return fork(join(import.meta.dirname, 'fixtures', 'tag-worker.ts'), args)
+  return run(layout.directory, prefix, String(count), digest, String(size))
 }
 
 /** A layout with an image that has no name yet. */

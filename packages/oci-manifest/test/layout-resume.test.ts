@@ -7,7 +7,7 @@ import {
   type OpenOptions,
   readAll,
 } from '@varve/digest'
-import { fork } from 'node:child_process'
+import { prepareWorker } from '@varve/testing/workers'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -177,12 +177,12 @@ t.test('L1: a partial file is forgotten after a day', async (t) => {
 })
 
 t.test('L1: what a killed process left is gone on with by another', async (t) => {
-  t.setTimeout(120_000)
   const layout = await makeLayout(t)
   const zeros = new Uint8Array(4_000_000)
   const blob = describe('x/y', zeros)
-  const args = [layout.directory, blob.digest, String(blob.size), '3000000']
-  const worker = fork(join(import.meta.dirname, 'fixtures', 'write-worker.ts'), args)
+  const entry = join(import.meta.dirname, 'fixtures', 'write-worker.ts')
+  const start = await prepareWorker(entry, join(layout.directory, '..'))
+  const worker = start(layout.directory, blob.digest, String(blob.size), '3000000')
   await once(worker, 'message')
   const [name = ''] = partialsOf(layout)
   t.ok(statSync(join(layout.directory, name)).size > 2_800_000)

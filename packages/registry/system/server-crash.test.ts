@@ -1,11 +1,13 @@
 /** A server that is killed by `kill -9`. That no point is left out is shown by `test/server-crash.test.ts`. */
-import { type ChildProcess, fork } from 'node:child_process'
+import { prepareWorker } from '@varve/testing/workers'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { countOpen, findWrong, newKnowledge, newThings, type Send, work } from '../test/crash-scenario.ts'
 
 const SERVER = fileURLToPath(new URL('support/mortal-server.ts', import.meta.url))
+const run = await prepareWorker(SERVER, t.testdir())
 
 interface Running {
   readonly send: Send
@@ -14,7 +16,7 @@ interface Running {
 
 /** Starts a server as a process of its own. */
 async function start(t: Test, directory: string): Promise<Running> {
-  const child = fork(SERVER, [directory])
+  const child = run(directory)
   t.teardown(() => child.kill('SIGKILL'))
   const [url] = (await Promise.race([
     once(child, 'message'),

@@ -11,7 +11,7 @@ import { createLimiter } from '../src/http/limiter.ts'
 import { createPublicLookup } from '../src/http/public-lookup.ts'
 import { createNotices } from '../src/http/notices.ts'
 import { parseRateLimit } from '../src/http/rate-limit.ts'
-import { withoutSecrets } from '../src/http/redact.ts'
+import { parseWithoutSecrets } from '../src/http/redact.ts'
 import { createTransport, type TransportOptions } from '../src/http/transport.ts'
 import { parseWarnings } from '../src/http/warning.ts'
 import { createRegistryClient, type ProgressEvent } from '../src/index.ts'
@@ -285,8 +285,14 @@ t.test('S15: an answer that quotes the credential is told without it', async (t)
     t.notMatch(told, /s3cr3t/)
     t.match(error.errors, [{ code: 'DENIED' }])
   }
-  t.equal(withoutSecrets('abc', 'Bearer a'), 'abc', 'a short one is part of any text')
-  t.equal(withoutSecrets('abc', undefined), 'abc')
+  t.equal(parseWithoutSecrets('"abc"', 'Bearer a'), 'abc', 'a short one is part of any text')
+  t.equal(parseWithoutSecrets('"abc"', undefined), 'abc')
+  const password = 'a"quote\\and\nmore'
+  const odd = `Basic ${Buffer.from(`user:${password}`).toString('base64')}`
+  const quoting = { [password]: [password, { deep: `is ${password}` }], number: 1 }
+  const expected = { '…': ['…', { deep: 'is …' }], number: 1 }
+  const spelled = JSON.stringify(quoting).replaceAll('quote', String.raw`\u0071uote`)
+  t.strictSame(parseWithoutSecrets(spelled, odd), expected, 'however JSON spells it')
 })
 
 t.test('C18: failures have codes, and those that pass by themselves are told apart', async (t) => {

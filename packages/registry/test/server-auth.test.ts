@@ -198,6 +198,8 @@ t.test('V17: a token covers what its owner may do, and nothing else, for a while
 
   const shared = guarded(createTokenService(options).authorize)
   t.equal((await shared.call('GET', '/v2/', { headers: full })).status, 200, 'the same key')
+  const elsewhere = guarded(createTokenService({ ...options, service: 'other.test' }).authorize)
+  t.equal((await elsewhere.call('GET', '/v2/', { headers: full })).status, 401, 'the same key, but not for it')
   const { key: _, ...others } = options
   const [, foreign] = await tokenFor('scope=repository:r:pull', me, createTokenService(others))
   const forged = full.authorization.replace(/\.[^.]*$/, '.AAAA')

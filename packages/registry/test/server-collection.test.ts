@@ -217,3 +217,42 @@ t.test(
     t.equal((await client.call('HEAD', `/v2/r/blobs/${orphan.descriptor.digest}`)).status, 200)
   },
 )
+
+t.test('V17: what an image pushed during a pruning needs stays, however old it is', async (t) => {
+  const { blobs, refs } = createMemoryStore()
+  let now = 0
+  const client = caller(createRegistryHandler({ blobs, refs, now: () => now }))
+  const old = image()
+  const late = image([noise(50)])
+  const referrer = image([], { subject: late.descriptor })
+  await client.putImage('r', 'v1', old)
+  // Pushed long ago, and named by nothing yet.
+  for (const { bytes, descriptor } of late.blobs) await client.putBlob('r', bytes, descriptor.digest)
+  await client.putImage('r', late.descriptor.digest, late)
+  await client.putImage('r', referrer.descriptor.digest, referrer)
+  const both = indexOf([late])
+  const lone = content(noise(60))
+  await client.putBlob('r', lone.bytes, lone.descriptor.digest)
+  const withLone = image([lone.bytes])
+  now = 1_000_000
+  let isPushed = false
+  const watched = {
+    ...blobs,
+    // What pruning has read by now says nothing of what is pushed now.
+    get: async (...asked: Parameters<typeof blobs.get>) => {
+      const found = await blobs.get(...asked)
+      if (!isPushed) {
+        isPushed = true
+        t.equal((await client.putManifest('r', 'late', both)).status, 201)
+        t.equal((await client.putManifest('r', 'lone', withLone)).status, 201)
+      }
+      return found
+    },
+  }
+  await pruneRepositories({ blobs: watched, refs, untagged: true, graceMs: 500_000, now: () => now })
+  t.ok(isPushed)
+  for (const { descriptor } of [...late.blobs, ...withLone.blobs]) {
+    t.equal((await client.call('HEAD', `/v2/r/blobs/${descriptor.digest}`)).status, 200)
+  }
+  t.equal((await client.call('HEAD', `/v2/r/manifests/${late.descriptor.digest}`)).status, 200)
+})

@@ -84,6 +84,31 @@ t.test('refuses what is no path', async (t) => {
   t.match(reply, /^HTTP\/1\.1 400/)
 })
 
+t.test('S17: a path that would be read as another one is refused', async (t) => {
+  const asked: (string | undefined)[] = []
+  const authorize = async ({ repository }: Access): Promise<undefined> => void asked.push(repository)
+  const { port } = await startRegistry(t, memoryHandler({ authorize }))
+  const statusOf = async (path: string): Promise<number | undefined> => {
+    const [response] = (await once(request({ port, path, agent: false }).end(), 'response')) as [IncomingMessage]
+    response.resume()
+    return response.statusCode
+  }
+  for (const path of [
+    '/v2/open/../secret/tags/list',
+    '/v2/open/%2e%2e/secret/tags/list',
+    '/v2/open/.%2E/secret/tags/list',
+    '/v2/./secret/tags/list',
+    '/v2\\secret\\tags\\list',
+    '/v2/secret/tags/list#/v2/open/tags/list',
+  ]) {
+    t.equal(await statusOf(path), 400, path)
+  }
+  t.equal(await statusOf('/v2/open%2fsecret/tags/list'), 400)
+  t.strictSame(asked, [])
+  t.equal(await statusOf('/v2/open/tags/list?n=%2e%2e'), 400, 'a query is only a query')
+  t.strictSame(asked, ['open'])
+})
+
 t.test('V16: an error says its own length, also where the endpoint has headers of its own', async (t) => {
   const { call } = caller(memoryHandler())
   const begun = await call('POST', '/v2/r/blobs/uploads/')

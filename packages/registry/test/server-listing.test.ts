@@ -174,3 +174,23 @@ t.test('S13: names that every object has are names like others', async (t) => {
   const referrers = await client.call('GET', `/v2/constructor/referrers/${subject.descriptor.digest}`)
   t.match(await referrers.text(), annotations)
 })
+
+t.test('S10: a page of referrers is no larger than a manifest may be, whatever they say of themselves', async (t) => {
+  const client = caller(memoryHandler({ limits: { manifestBytes: 40_000 } }))
+  const subject = image()
+  await client.putImage('r', 'subject', subject)
+  for (let at = 0; at < 7; at += 1) {
+    const annotations = { text: 'x'.repeat(15_000 + at) }
+    const referrer = image([], { subject: subject.descriptor, annotations, artifactType: 'application/x' })
+    t.equal((await client.putImage('r', referrer.descriptor.digest, referrer)).status, 201)
+  }
+  const manifestsOf = (body: Record<string, readonly Descriptor[]>) => body['manifests']
+  for (const query of ['', '?artifactType=application/x', '?n=5']) {
+    const path = `/v2/r/referrers/${subject.descriptor.digest}${query}`
+    const first = await client.call('GET', path)
+    t.ok(Number(first.headers.get('content-length')) < 40_000)
+    const all = await walk(client, path, manifestsOf)
+    t.equal(all.entries.length, 7)
+    t.equal(new Set(all.entries.map(({ digest }) => digest)).size, 7)
+  }
+})

@@ -94,3 +94,16 @@ t.test('what other processes did is counted after a while', async (t) => {
   now += 11 * 60_000
   t.equal(await push(one, 200), 403)
 })
+
+t.test('V17: uploads that end while all is counted again do not share the same room', async (t) => {
+  let now = 0
+  const { putBlob } = caller(memoryHandler({ quota: { repositoryBytes: 1000 }, now: () => now }))
+  const first = content(noise(1))
+  t.equal((await putBlob('r', first.bytes, first.descriptor.digest)).status, 201)
+  now += 11 * 60_000
+  const blobs = Array.from({ length: 8 }, () => content(noise(400)))
+  const statuses = await Promise.all(
+    blobs.map(async ({ bytes, descriptor }) => (await putBlob('r', bytes, descriptor.digest)).status),
+  )
+  t.equal(statuses.filter((status) => status === 201).length, 2)
+})

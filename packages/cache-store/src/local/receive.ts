@@ -5,7 +5,7 @@
  */
 import { rmSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { type ByteSource, type Digest, verify, withSignal } from '@varve/digest'
+import { type ByteSource, type Digest, unverifiedSource, verify, withSignal } from '@varve/digest'
 import { joined } from '../chunks.ts'
 import { writing, writingLater } from './failure.ts'
 import { writeTemporary } from './files.ts'
@@ -43,7 +43,10 @@ export async function receive(
   let file: TemporaryFile | undefined
   try {
     await outlay.cover(source.size ?? 0)
-    for await (const chunk of verify(source.open(withSignal(signal)), { digest, size: source.size })) {
+    for await (const chunk of verify(unverifiedSource(source).open(withSignal(signal)), {
+      digest,
+      size: source.size,
+    })) {
       signal?.throwIfAborted()
       size += chunk.byteLength
       if (source.size === undefined) await outlay.cover(size)

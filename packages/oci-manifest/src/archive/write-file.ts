@@ -7,7 +7,8 @@ import { randomUUID } from 'node:crypto'
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { OciManifestError } from '../errors.ts'
-import { syncDirectory, writeWhole } from '../layout/files.ts'
+import { createAppender } from '../layout/appender.ts'
+import { syncDirectory } from '../layout/files.ts'
 
 /**
  * Writes what `writeArchive` or `writeDockerArchive` gives beside its place, and puts it there when it is whole and on
@@ -41,7 +42,9 @@ async function fill(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<void> {
   try {
-    for await (const chunk of chunks) await writing(path, writeWhole(handle, chunk))
+    const appender = createAppender(handle, 0)
+    for await (const chunk of chunks) await writing(path, appender.append(chunk))
+    await writing(path, appender.finish())
     await writing(path, handle.sync())
   } finally {
     await handle.close()

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { type ByteSource, bytesSource, type Descriptor, verify, withSignal } from '@varve/digest'
+import {
+  type ByteSource,
+  bytesSource,
+  type Descriptor,
+  unverifiedSource,
+  verify,
+  withSignal,
+} from '@varve/digest'
 import type { ContentOptions, ContentReader } from '../content.ts'
 import { type CopyPlan, planCopy, type PlanOptions } from '../copy-plan.ts'
 import { notFound } from '../graph.ts'

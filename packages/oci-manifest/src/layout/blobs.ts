@@ -13,6 +13,7 @@ import {
   type Digest,
   hexOf,
   parseDigest,
+  unverifiedSource,
   verifiedSource,
   verify,
   withSignal,
@@ -60,24 +61,29 @@ export function touchBlob(root: string, digest: Digest): Promise<boolean> {
 
 /**
  * Stores verified bytes; a large blob goes on where an earlier write was interrupted. A blob of the right size is left
- * as it is, one of another size is replaced.
+ * as it is, one of another size is replaced. Tells which.
  */
 export async function writeBlob(
   root: string,
   descriptor: Descriptor,
   source: ByteSource,
   { signal }: ContentOptions,
-): Promise<void> {
+): Promise<'copied' | 'existed'> {
   signal?.throwIfAborted()
   const path = blobPath(root, descriptor.digest)
-  if (await relyOnBlob(root, descriptor)) return
-  await makeDirectory(join(root, 'blobs'))
-  await makeDirectory(join(root, 'blobs', algorithmOf(descriptor.digest)))
-  if (descriptor.size < MIN_PARTIAL_BYTES) {
-    await replaceFile({ root, path, chunks: verify(source.open(withSignal(signal)), descriptor) })
-  } else {
-    await writeResumable({ root, path, descriptor, source, signal })
+  if ((await blobDirectory(root, descriptor.digest)) === undefined) {
+    await makeDirectory(join(root, 'blobs'))
+    await makeDirectory(join(root, 'blobs', algorithmOf(descriptor.digest)))
+  } else if ((await fileSize(path)) === descriptor.size && (await touchBlob(root, descriptor.digest))) {
+    return 'existed'
   }
+  const bytes = unverifiedSource(source)
+  if (descriptor.size < MIN_PARTIAL_BYTES) {
+    await replaceFile({ root, path, chunks: verify(bytes.open(withSignal(signal)), descriptor) })
+  } else {
+    await writeResumable({ root, path, descriptor, source: bytes, signal })
+  }
+  return 'copied'
 }
 
 /** Makes a directory if it is not there; a link to one will not do. */

@@ -8,6 +8,7 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, lutimes, open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { OciManifestError } from '../errors.ts'
+import { createAppender } from './appender.ts'
 
 /** Temporary files are in the root of a layout, where no tool looks for blobs. */
 const TEMPORARY = /^\.varve-[0-9a-f-]{36}\.tmp$/
@@ -161,23 +162,12 @@ async function entryOf(path: string): Promise<Stats | undefined> {
 
 async function writeAll(handle: FileHandle, chunks: Replacement['chunks']): Promise<void> {
   try {
-    for await (const chunk of chunks) await system(writeWhole(handle, chunk))
+    const appender = createAppender(handle, 0)
+    for await (const chunk of chunks) await system(appender.append(chunk))
+    await system(appender.finish())
     await system(handle.sync())
   } finally {
     await handle.close()
-  }
-}
-
-/** Writes all of a chunk, at `position` or where the last one ended. */
-export async function writeWhole(handle: FileHandle, chunk: Uint8Array, position?: number): Promise<void> {
-  for (let offset = 0; offset < chunk.byteLength;) {
-    const { bytesWritten } = await handle.write(
-      chunk,
-      offset,
-      chunk.byteLength - offset,
-      position === undefined ? null : position + offset,
-    )
-    offset += bytesWritten
   }
 }
 

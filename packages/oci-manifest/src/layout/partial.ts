@@ -25,7 +25,8 @@ import { constants } from 'node:fs'
 import { open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { OciManifestError } from '../errors.ts'
-import { fileSize, isSystemError, syncDirectory, system, writeWhole } from './files.ts'
+import { createAppender } from './appender.ts'
+import { fileSize, isSystemError, syncDirectory, system } from './files.ts'
 import { hostScope, isAlive } from './owner.ts'
 
 /** Less is not worth going on with. */
@@ -99,11 +100,13 @@ async function fill(write: PartialWrite, { temporary, start }: Attempt): Promise
   const handle = await system(open(temporary, flags | (constants.O_NOFOLLOW ?? 0), 0o644))
   let position = 0
   try {
+    const appender = createAppender(handle, start)
     for await (const chunk of verify(continued(write, temporary, start), descriptor)) {
       const old = Math.max(0, Math.min(chunk.byteLength, start - position))
-      await system(writeWhole(handle, chunk.subarray(old), position + old))
+      if (old < chunk.byteLength) await system(appender.append(chunk.subarray(old)))
       position += chunk.byteLength
     }
+    await system(appender.finish())
     await system(handle.sync())
     await handle.close()
   } catch (error) {

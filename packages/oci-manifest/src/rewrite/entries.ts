@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { algorithmOf, type Descriptor, describe, type Digest, type OciAlgorithm } from '@varve/digest'
-import type { Parsed } from '../document.ts'
+import type { Descriptor, Digest } from '@varve/digest'
+import { describeLike, type Parsed } from '../document.ts'
 import type { ImageIndex } from '../image-index.ts'
 import { type JsonObject, parseJson } from '../json.ts'
 import { writeJson } from '../json-writer.ts'
@@ -27,11 +27,7 @@ export function onlyEntries(
     return became === undefined ? [] : [pointedAt(entry, became)]
   })
   const written = writeJson(rewriteMembers(index, { manifests }, INDEX_ORDER))
-  const { digest, size } = describe(
-    descriptor.mediaType,
-    written,
-    algorithmOf(descriptor.digest) as OciAlgorithm,
-  )
+  const { digest, size } = describeLike(descriptor, descriptor.mediaType, written)
   const { data: _, ...rest } = descriptor
   return { descriptor: { ...rest, digest, size }, bytes: written }
 }

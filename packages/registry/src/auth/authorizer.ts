@@ -63,6 +63,9 @@ export interface AuthorizerOptions {
   readonly maxTokenBytes?: number
 }
 
+/** A client may live as long as a server and meet any number of repositories. */
+const MAX_ACCOUNTS = 10_000
+
 /** Makes an authorizer, which keeps what it learns for as long as it lives. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { hosts, credentials, trustedRealms = () => [] } = options
@@ -170,7 +173,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 function accountOf(accounts: Map<string, Account>, access: WantedAccess): Account {
   const key = accountKey(access)
   const account = accounts.get(key) ?? createAccount(access)
+  // The ones that were challenged last stay; whoever is forgotten is only asked to log in again.
+  accounts.delete(key)
   accounts.set(key, account)
+  const [oldest] = accounts.keys()
+  if (accounts.size > MAX_ACCOUNTS && oldest !== undefined) accounts.delete(oldest)
   return account
 }
 

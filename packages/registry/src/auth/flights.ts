@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { untilAborted } from '../until-aborted.ts'
 
 /** Work under way, by key. */
 export interface Flights {
@@ -56,13 +57,4 @@ export function createFlights(): Flights {
       }
     },
   }
-}
-
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error)
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

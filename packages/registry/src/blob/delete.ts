@@ -4,7 +4,8 @@
  * @module
  */
 import type { Digest } from '@varve/digest'
-import { type Endpoint, sendTo } from '../endpoint.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { removeFrom } from '../remove-from.ts'
 import { notePresence } from './presence.ts'
 
 /**
@@ -13,14 +14,7 @@ import { notePresence } from './presence.ts'
  * @throws {RegistryError} `ERR_REGISTRY_NOT_FOUND`; `ERR_REGISTRY_REJECTED` (405) where the registry does not delete.
  */
 export async function deleteBlob(endpoint: Endpoint, digest: Digest, signal?: AbortSignal): Promise<void> {
-  const response = await sendTo(endpoint, {
-    method: 'DELETE',
-    target: `blobs/${digest}`,
-    access: 'delete',
-    expect: [200, 202, 204],
-    signal,
-  })
-  await response.discard()
+  await removeFrom(endpoint, `blobs/${digest}`, signal)
   notePresence(endpoint, digest, false)
   await endpoint.locations?.drop(digest, { registry: endpoint.host.name, repository: endpoint.repository })
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type ByteSource, type Descriptor, type OpenOptions, verify } from '@varve/digest'
+import { type ByteSource, type Descriptor, type OpenOptions, verifiedSource } from '@varve/digest'
 import { type Endpoint, sendTo } from '../endpoint.ts'
 import { download, type Reading } from './download.ts'
 import { assertDescribed, holdersOf, type Span } from './holder.ts'
@@ -38,14 +38,14 @@ export function blobSource(endpoints: readonly Endpoint[], descriptor: Descripto
   const { size } = descriptor
   const [holder, ...others] = holdersOf(endpoints, descriptor)
   if (holder === undefined) throw new TypeError('A blob is read from somewhere')
-  return {
+  const bytes: ByteSource = {
     size,
     open({ start = 0, end = size, signal }: OpenOptions = {}) {
       const reading: Reading = { descriptor, holder, others: [...others], ignoresRanges: false, surplus: 0 }
-      const bytes = read(holder.endpoint, reading, { start, end: Math.min(end, size) }, signal)
-      return start === 0 && end >= size ? noted(verify(bytes, descriptor), reading) : bytes
+      return read(holder.endpoint, reading, { start, end: Math.min(end, size) }, signal)
     },
   }
+  return verifiedSource(bytes, descriptor)
 }
 
 async function* read(
@@ -66,16 +66,13 @@ async function* read(
     endpoint.onProgress?.({ kind: 'blob', direction: 'pull', digest, bytes: position, size })
     yield chunk
   }
+  if (span.start === 0 && position === size) await noteHolder(reading)
 }
 
-/** Remembers who had a blob, once it has proven to be it. */
-async function* noted(
-  bytes: AsyncIterable<Uint8Array>,
-  reading: Reading,
-): AsyncGenerator<Uint8Array, void, void> {
-  yield* bytes
-  const { endpoint, url } = reading.holder
+/** Remembers who has sent a whole blob. */
+async function noteHolder({ descriptor, holder }: Reading): Promise<void> {
+  const { endpoint, url } = holder
   if (url !== undefined) return
   const { locations, host, repository } = endpoint
-  await locations?.add(reading.descriptor.digest, { registry: host.name, repository })
+  await locations?.add(descriptor.digest, { registry: host.name, repository })
 }

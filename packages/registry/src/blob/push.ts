@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type ByteSource, type Descriptor, DigestError } from '@varve/digest'
+import { type ByteSource, type Descriptor, DigestError, unverifiedSource } from '@varve/digest'
 import type { Endpoint } from '../endpoint.ts'
 import { mountBlob } from './mount.ts'
 import { notePresence, recentPresence } from './presence.ts'
@@ -32,7 +32,7 @@ export async function pushBlob(
   { mountFrom = [], signal }: PushBlobOptions = {},
 ): Promise<PushOutcome> {
   assertSourceSize(descriptor, source)
-  const outcome = await settleBlob(endpoint, descriptor, source, mountFrom, signal)
+  const outcome = await settleBlob(endpoint, descriptor, unverifiedSource(source), mountFrom, signal)
   const { digest } = descriptor
   notePresence(endpoint, digest, true)
   await endpoint.locations?.add(digest, { registry: endpoint.host.name, repository: endpoint.repository })

@@ -51,7 +51,7 @@ export async function uploadBlob(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { digest, size } = descriptor
-  const patience = createPatience(endpoint.exchange.retry, 0)
+  const patience = createPatience(endpoint.exchange.retryAt(endpoint.host.origin), 0)
   const outgoing = createOutgoing(endpoint, descriptor, source)
   let session = begun
   let { chunkBytes } = endpoint.transfer

@@ -64,6 +64,8 @@ export interface Exchange {
   readonly retry: RetryPolicy
   readonly hosts: HostPolicy
   readonly limits: ReadLimits
+  /** The same for repetitions at one origin: before each, all requests to it wait, since it is in trouble. */
+  retryAt(origin: string): RetryPolicy
   /** @throws {RegistryError} for any status that was not expected; `DigestError` of a body's own source. */
   send(request: ExchangeRequest): Promise<FollowedResponse>
 }
@@ -77,22 +79,22 @@ const MAX_ROUNDS = 4
 /** Puts the parts together. */
 export function createExchange(options: ExchangeOptions): Exchange {
   const { retry, hosts, limiter, limits = DEFAULT_LIMITS } = options
+  const retryAt = (origin: string): RetryPolicy => ({
+    ...retry,
+    onRetry(attempt, delayMs, error) {
+      limiter.pause(origin, delayMs)
+      retry.onRetry?.(attempt, delayMs, error)
+    },
+  })
   return {
     retry,
     hosts,
     limits,
+    retryAt,
     send(request) {
       if (request.retry === false) return sendOnce(options, request)
       const { origin } = new URL(request.url)
-      const shared: RetryPolicy = {
-        ...retry,
-        onRetry(attempt, delayMs, error) {
-          // A host in trouble is left alone by all requests, not only by the one that found out.
-          limiter.pause(origin, delayMs)
-          retry.onRetry?.(attempt, delayMs, error)
-        },
-      }
-      return withRetries(shared, () => sendOnce(options, request), request.signal)
+      return withRetries(retryAt(origin), () => sendOnce(options, request), request.signal)
     },
   }
 }

@@ -12,7 +12,7 @@ import {
   type SpecError,
 } from '../errors.ts'
 import { DEFAULT_LIMITS } from './limits.ts'
-import { withoutSecrets } from './redact.ts'
+import { parseWithoutSecrets } from './redact.ts'
 import { parseRetryAfter, retryable } from './retry.ts'
 import type { TransportResponse } from './transport.ts'
 
@@ -112,8 +112,7 @@ function codeOf(error: unknown): string {
 async function readErrors(response: TransportResponse, options: FailureOptions): Promise<SpecError[]> {
   try {
     const bytes = await readAll(response.body, options.maxBytes ?? DEFAULT_LIMITS.errorBytes)
-    const text = withoutSecrets(new TextDecoder().decode(bytes), options.authorization)
-    const document: unknown = JSON.parse(text)
+    const document = parseWithoutSecrets(new TextDecoder().decode(bytes), options.authorization)
     const list = isObject(document) ? document['errors'] : undefined
     return Array.isArray(list) ? list.slice(0, MAX_ERRORS).flatMap(readError) : []
   } catch {

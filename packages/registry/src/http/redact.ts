@@ -11,9 +11,19 @@ export function redactUrl(text: string): string {
   return `${url.protocol}//${url.host}${url.pathname}${url.search === '' ? '' : '?…'}`
 }
 
-/** Cuts a credential out of a text that may quote it, such as a page that shows the headers of the request. */
-export function withoutSecrets(text: string, authorization: string | undefined): string {
-  return secretsOf(authorization).reduce((rest, secret) => rest.replaceAll(secret, '…'), text)
+/**
+ * Parses JSON that may quote a credential, such as an error that shows the headers of the request, and cuts it out:
+ * of what was parsed, since JSON can spell a password in many ways.
+ */
+export function parseWithoutSecrets(text: string, authorization: string | undefined): unknown {
+  const secrets = secretsOf(authorization)
+  const cut = (words: string): string => secrets.reduce((rest, secret) => rest.replaceAll(secret, '…'), words)
+  return JSON.parse(text, (_, value: unknown) => {
+    if (typeof value === 'string') return cut(value)
+    if (typeof value === 'number') return cut(String(value)) === String(value) ? value : '…'
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+    return Object.fromEntries(Object.entries(value).map(([key, member]) => [cut(key), member]))
+  })
 }
 
 /** The credential of an `Authorization`, and the password that is in it. Short ones would cut words apart. */

@@ -4,9 +4,15 @@
  * @module
  */
 import { type Descriptor, type Digest, readAll } from '@varve/digest'
-import { eachOf, isDocumentType, isTag, MAX_DOCUMENT_BYTES, parseDocument } from '@varve/oci-manifest'
+import {
+  describeReferrer,
+  eachOf,
+  isDocumentType,
+  isTag,
+  MAX_DOCUMENT_BYTES,
+  parseDocument,
+} from '@varve/oci-manifest'
 import { RegistryError } from '../errors.ts'
-import { describeReferrer } from '../referrers/entry.ts'
 import type { CopyImageOptions } from './copy-options.ts'
 import type { ImageSource } from './places.ts'
 

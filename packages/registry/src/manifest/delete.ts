@@ -5,10 +5,11 @@
  */
 import { type Digest, isDigest } from '@varve/digest'
 import { isDocumentType, OciManifestError, parseDocument } from '@varve/oci-manifest'
-import { type Endpoint, sendTo } from '../endpoint.ts'
+import type { Endpoint } from '../endpoint.ts'
 import { RegistryError } from '../errors.ts'
 import { keepsReferrers } from '../referrers/list.ts'
 import { removeReferrer } from '../referrers/tag-index.ts'
+import { removeFrom } from '../remove-from.ts'
 import { subjectOf } from './push.ts'
 import { fetchManifest } from './request.ts'
 import { manifestTarget } from './target.ts'
@@ -27,14 +28,7 @@ export async function deleteManifest(
 ): Promise<void> {
   const target = manifestTarget(reference)
   const subject = isDigest(reference) ? await subjectAt(endpoint, reference, signal) : undefined
-  const response = await sendTo(endpoint, {
-    method: 'DELETE',
-    target,
-    access: 'delete',
-    expect: [200, 202, 204],
-    signal,
-  })
-  await response.discard()
+  await removeFrom(endpoint, target, signal)
   if (subject === undefined || !isDigest(reference)) return
   if (await keepsReferrers(endpoint, subject, signal)) return
   await removeReferrer(endpoint, subject, reference, signal)

@@ -11,11 +11,10 @@ import {
   type Digest,
   digestOf,
 } from '@varve/digest'
-import { type Document, isDocumentType, isTag, parseDocument } from '@varve/oci-manifest'
+import { describeReferrer, type Document, isDocumentType, isTag, parseDocument } from '@varve/oci-manifest'
 import { type Endpoint, sendTo } from '../endpoint.ts'
 import type { FollowedResponse } from '../http/follow.ts'
 import { contentDigest, singleHeader } from '../http/reply-headers.ts'
-import { describeReferrer } from '../referrers/entry.ts'
 import { addReferrer } from '../referrers/tag-index.ts'
 import { abilityOf, noteAbility } from './abilities.ts'
 import { manifestTarget } from './target.ts'

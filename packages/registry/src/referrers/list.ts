@@ -10,6 +10,7 @@ import {
   OciManifestError,
   parseIndex,
   parseJson,
+  referrersTag,
 } from '@varve/oci-manifest'
 import type { Endpoint } from '../endpoint.ts'
 import type { FollowedResponse } from '../http/follow.ts'
@@ -19,7 +20,6 @@ import { contentType } from '../http/reply-headers.ts'
 import { abilityOf, noteAbility } from '../manifest/abilities.ts'
 import { fetchManifest, ifFound } from '../manifest/request.ts'
 import { endless, nextPage, requestPage } from '../tags/pages.ts'
-import { referrersTag } from './entry.ts'
 
 /** Which referrers to list. */
 export interface ReferrersOptions extends ContentOptions {

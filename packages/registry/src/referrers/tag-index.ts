@@ -18,6 +18,7 @@ import {
   type JsonValue,
   MEDIA_TYPE_OCI_INDEX,
   parseJson,
+  referrersTag,
   sortedMap,
   writeJson,
 } from '@varve/oci-manifest'
@@ -26,8 +27,7 @@ import { RegistryError } from '../errors.ts'
 import { sleep, withRetries } from '../http/retry.ts'
 import { fetchTagged, ifFound, type TaggedManifest } from '../manifest/request.ts'
 import { manifestTarget } from '../manifest/target.ts'
-import { referrersTag } from './entry.ts'
-import { inTurn } from './turns.ts'
+import { createTurns } from '../turns.ts'
 
 /** Entries as they should be, or `undefined` if they are. */
 type Change = (entries: readonly JsonObject[]) => readonly JsonInput[] | undefined
@@ -49,6 +49,9 @@ const MAX_ATTEMPTS = 50
 const MAX_WATCHES = 5
 const MIN_PAUSE_MS = 100
 const MAX_PAUSE_MS = 3000
+
+/** Of all clients of this process. */
+const inTurn = createTurns()
 
 /**
  * Adds a referrer to the list of its subject, once.
@@ -102,8 +105,8 @@ async function changeList(
   for (let count = 0; count < MAX_ATTEMPTS; count++) {
     const before = last
     const attempt = await withRetries(
-      endpoint.exchange.retry,
-      () => inTurn(key, () => changeOnce(endpoint, tag, change, before, signal)),
+      endpoint.exchange.retryAt(endpoint.host.origin),
+      () => inTurn(key, () => changeOnce(endpoint, tag, change, before, signal), signal),
       signal,
     )
     if (attempt.outcome === 'unchanged') {

@@ -8,7 +8,7 @@ import type { Catalog } from './catalog.ts'
 import type { UnderLease } from './leases.ts'
 import type { RegistryLimits } from './limits.ts'
 import type { Quota } from './quota.ts'
-import type { InTurn } from './turns.ts'
+import type { InTurn } from '../turns.ts'
 import type { Uploads } from './uploads.ts'
 
 /** Handed to each endpoint by the handler. */

@@ -15,7 +15,7 @@ import { listReferrers, listRepositories, listTags } from './listing-endpoint.ts
 import { deleteManifest, getManifest, putManifest } from './manifest-endpoint.ts'
 import { createQuota, type RegistryQuota } from './quota.ts'
 import { parseRoute, type Route } from './route.ts'
-import { createTurns } from './turns.ts'
+import { createTurns } from '../turns.ts'
 import { appendChunk, cancelUpload, finishUpload, startUpload, uploadStatus } from './upload-endpoint.ts'
 import { createUploads } from './uploads.ts'
 

@@ -3,11 +3,17 @@
  *
  * @module
  */
-import { parseIndex, isDocumentType, MEDIA_TYPE_OCI_INDEX } from '@varve/oci-manifest'
+import {
+  describeReferrer,
+  isDocumentType,
+  MEDIA_TYPE_OCI_INDEX,
+  parseDocument,
+  parseIndex,
+  referrersTag,
+} from '@varve/oci-manifest'
 import { type Descriptor, type Digest, parseDigest, readAll } from '@varve/digest'
 import type { Context } from './context.ts'
 import { Fault } from './fault.ts'
-import { describeReferrer } from './manifest-facts.ts'
 import { cutPage } from './page.ts'
 import type { RouteOf } from './route.ts'
 
@@ -79,11 +85,6 @@ async function listedUnderTag(context: Context, repository: string, subject: Dig
   return value.manifests.filter(({ mediaType }) => isDocumentType(mediaType)).map((each) => each.digest)
 }
 
-/** distribution-spec, "Unavailable Referrers API": algorithm cut to 32 characters, encoding to 64. */
-function referrersTag(subject: Digest): string {
-  return subject.replace(':', '-').slice(0, subject.indexOf(':') + 1 + 64)
-}
-
 async function filtered(
   context: Context,
   repository: string,
@@ -118,7 +119,9 @@ async function describe(
   const row = await context.catalog.manifests.get(repository, digest)
   const source = row && (await context.blobs.get(digest))
   if (row === undefined || source === undefined) return undefined
-  return describeReferrer(await readAll(source.open(), context.limits.manifestBytes), row)
+  const bytes = await readAll(source.open(), context.limits.manifestBytes)
+  const { mediaType, size } = row
+  return describeReferrer(parseDocument(bytes, { descriptor: { mediaType, digest, size } }))
 }
 
 async function isUnknown({ catalog }: Context, repository: string): Promise<boolean> {

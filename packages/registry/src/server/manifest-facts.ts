@@ -11,8 +11,7 @@ import {
   parseIndex,
   parseManifest,
 } from '@varve/oci-manifest'
-import type { Descriptor, Digest } from '@varve/digest'
-import type { ManifestRow } from './catalog.ts'
+import type { Digest } from '@varve/digest'
 import { Fault } from './fault.ts'
 
 /** What a manifest refers to. */
@@ -22,8 +21,6 @@ export interface ManifestFacts {
   /** Entries of an index. */
   readonly manifests: readonly Digest[]
   readonly subject: Digest | undefined
-  readonly artifactType: string | undefined
-  readonly annotations: Readonly<Record<string, string>> | undefined
 }
 
 /**
@@ -43,18 +40,6 @@ export function readManifestFacts(mediaType: string, bytes: Uint8Array): Manifes
   throw new Fault(400, 'MANIFEST_INVALID', message)
 }
 
-/** The entry of a manifest in a list of referrers: distribution-spec, "Listing Referrers". */
-export function describeReferrer(bytes: Uint8Array, row: ManifestRow): Descriptor {
-  const { artifactType, annotations } = readManifestFacts(row.mediaType, bytes)
-  return {
-    mediaType: row.mediaType,
-    digest: row.digest,
-    size: row.size,
-    ...(artifactType === undefined ? {} : { artifactType }),
-    ...(annotations === undefined ? {} : { annotations }),
-  }
-}
-
 function imageFacts(bytes: Uint8Array, mediaType: string): ManifestFacts {
   const { value } = parseManifest(bytes, { mediaType })
   const layers = value.layers.filter((layer) => !isNondistributableType(layer.mediaType))
@@ -62,8 +47,6 @@ function imageFacts(bytes: Uint8Array, mediaType: string): ManifestFacts {
     blobs: [value.config, ...layers].map(({ digest }) => digest),
     manifests: [],
     subject: value.subject?.digest,
-    artifactType: value.artifactType ?? value.config.mediaType,
-    annotations: value.annotations,
   }
 }
 
@@ -73,7 +56,5 @@ function indexFacts(bytes: Uint8Array, mediaType: string): ManifestFacts {
     blobs: [],
     manifests: value.manifests.map(({ digest }) => digest),
     subject: value.subject?.digest,
-    artifactType: value.artifactType,
-    annotations: value.annotations,
   }
 }

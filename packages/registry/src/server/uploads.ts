@@ -11,7 +11,7 @@ import type { Digest, DigestAndSize } from '@varve/digest'
 import { repositoryKey } from './document-name.ts'
 import { Fault, storeTakesNothing } from './fault.ts'
 import type { RegistryLimits } from './limits.ts'
-import { createTurns } from './turns.ts'
+import { createTurns } from '../turns.ts'
 
 /** One upload. */
 export interface Upload {
