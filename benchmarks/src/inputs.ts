@@ -3,7 +3,16 @@
  *
  * @module
  */
-import { closeSync, mkdirSync, openSync, symlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { runShell, scriptPath } from './process.ts'
 import { createRandom, type Random } from './random.ts'
@@ -65,20 +74,21 @@ export function createInputs(directory: string): Inputs {
   let registry: Promise<RegistryServer> | undefined
   const largeFile = once(() => makeLargeFile(join(directory, 'large'), LARGE_FILE_MEBIBYTES))
   const halfArchive = once(() => makeArchive(join(directory, 'half-tree.tar'), halfTree()))
-  const makeImage = (name: string, what: () => string): (() => string) =>
-    once(() => {
-      const layout = join(directory, name)
-      runShell('"$NODE" "$1" "$2" "$3"', scriptPath('ours/registry-image'), layout, what())
-      return layout
-    })
+  const makeImage = (name: string, layers: string): string => {
+    const layout = join(directory, name)
+    runShell('"$NODE" "$1" "$2" "$3"', scriptPath('ours/registry-image'), layout, layers)
+    return layout
+  }
   const images = {
-    large: makeImage('large-image', () => {
+    large: once(() => {
       const path = join(directory, 'large.gz')
       // Stored, not compressed: a peer would compress a layer that is not, and time is not to go there.
       runShell('pigz -0 -n -c "$1" >"$2"', largeFile(), path)
-      return path
+      const layout = makeImage('large-image', path)
+      rmSync(path)
+      return layout
     }),
-    layers: makeImage('layers-image', () => '200'),
+    layers: once(() => makeImage('layers-image', '200')),
   }
   return {
     scratch,

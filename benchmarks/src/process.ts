@@ -39,9 +39,7 @@ export function scriptPath(name: string): string {
   return fileURLToPath(new URL(`./${name}.js`, import.meta.url))
 }
 
-/**
- * The PATH of every command: what `scripts/services/build-go` builds goes first.
- */
+/** The PATH of every command: what `scripts/services/build-go` builds goes first. */
 const PATH = [
   fileURLToPath(new URL('../../node_modules/.cache/services', import.meta.url)),
   process.env['PATH'] ?? '',

@@ -5,6 +5,7 @@
  */
 import { rmSync } from 'node:fs'
 import type { Benchmark } from '../contest.ts'
+import type { Inputs } from '../inputs.ts'
 import { runShell, scriptPath } from '../process.ts'
 
 const MEBIBYTE = 1024 * 1024
@@ -31,25 +32,23 @@ export const memoryOfApply: Benchmark = memoryRow('apply', 150, '40,000 entries'
   return [scriptPath('ours/apply'), inputs.treeArchive(), target]
 })
 
-function memoryRow(
+/** `commandOf` gives the script and its arguments. */
+export function memoryRow(
   what: string,
   budget: number,
   input: string,
-  commandOf: (inputs: Parameters<Benchmark['prepare']>[0]) => readonly string[],
+  commandOf: (inputs: Inputs) => readonly string[] | Promise<readonly string[]>,
 ): Benchmark {
   return {
     name: `memory-${what}`,
     title: `peak memory of ${what} (${input}), to ${budget} MiB`,
     programs: [],
     unit: 'bytes',
-    prepare: (inputs) => ({
-      ours: () => {
-        const reporter = scriptPath('peak-memory')
-        // The script's own output goes away; the reporter's, on descriptor 3, is what is read.
-        const command = 'exec 4>&1; "$NODE" --import "$1" "${@:2}" 3>&4 >/dev/null'
-        return Number(runShell(command, reporter, ...commandOf(inputs)))
-      },
-      theirs: () => budget * MEBIBYTE,
-    }),
+    prepare: async (inputs) => {
+      const values = [scriptPath('peak-memory'), ...(await commandOf(inputs))]
+      // The script's own output goes away; the reporter's, on descriptor 3, is what is read.
+      const command = 'exec 4>&1; "$NODE" --import "$1" "${@:2}" 3>&4 >/dev/null'
+      return { ours: () => Number(runShell(command, ...values)), theirs: () => budget * MEBIBYTE }
+    },
   }
 }

@@ -5,8 +5,11 @@
  */
 import { join } from 'node:path'
 import type { Benchmark, Contest, Side } from '../contest.ts'
+import type { Inputs } from '../inputs.ts'
 import { runShell, scriptPath, timeShell } from '../process.ts'
+import { memoryRow } from './memory.ts'
 
+const TRANSFER = scriptPath('ours/registry-transfer')
 const OURS = '"$NODE" "$1" "$2" "$3" "$4"'
 
 /** `$1` is the layout, `$2` the repository. */
@@ -21,11 +24,25 @@ const CRANE: Peer = {
   push: 'crane push --insecure "$1" "$2:x"',
   pull: 'crane pull --insecure --format oci "$2:x" "$1"',
 }
-// What it remembers of blobs in other repositories would make it mount them instead of sending them.
+/**
+ * What skopeo remembers of blobs in other repositories would make it mount them instead of sending them: it gets an
+ * empty memory, in the place where root has it, or where others do.
+ */
+const FORGETFUL = `
+  forgetful() {
+    if [ "$(id -u)" = 0 ]; then
+      mkdir -p /var/lib/containers
+      unshare --mount bash -c 'mount -t tmpfs none /var/lib/containers && exec "$@"' bash "$@"
+    else
+      XDG_DATA_HOME="$(mktemp -d)" "$@"
+    fi
+  }
+  forgetful skopeo --insecure-policy copy`
+
 const SKOPEO: Peer = {
   name: 'skopeo',
-  push: 'XDG_DATA_HOME="$1.data" skopeo --insecure-policy copy --dest-tls-verify=false "oci:$1:x" "docker://$2:x"',
-  pull: 'XDG_DATA_HOME="$1.data" skopeo --insecure-policy copy --src-tls-verify=false "docker://$2:x" "oci:$1:x"',
+  push: `${FORGETFUL} --dest-tls-verify=false "oci:$1:x" "docker://$2:x"`,
+  pull: 'skopeo --insecure-policy copy --src-tls-verify=false "docker://$2:x" "oci:$1:x"',
 }
 
 type What = 'large' | 'layers'
@@ -38,6 +55,16 @@ export const REGISTRY_ROWS: readonly Benchmark[] = [
     [SKOPEO, CRANE].flatMap((peer) => [pushRow(what, peer), pullRow(what, peer)]),
   ),
   unchangedRow(CRANE),
+  memoryRow('push', 150, TITLES.large, async (inputs) => {
+    const { host } = await inputs.registry()
+    return [TRANSFER, 'push', inputs.image('large'), `${host}/${fresh()}`]
+  }),
+  memoryRow('pull', 150, TITLES.large, async (inputs) => {
+    const repository = `${(await inputs.registry()).host}/${fresh()}`
+    runShell(OURS, TRANSFER, 'push', inputs.image('large'), repository)
+    runShell('rm -rf "$1"', targetOf(inputs))
+    return [TRANSFER, 'pull', targetOf(inputs), repository]
+  }),
 ]
 
 function pushRow(what: What, peer: Peer): Benchmark {
@@ -61,8 +88,8 @@ function pullRow(what: What, peer: Peer): Benchmark {
     async (inputs) => {
       const { host } = await inputs.registry()
       const repository = `${host}/${fresh()}`
-      runShell(OURS, scriptPath('ours/registry-transfer'), 'push', inputs.image(what), repository)
-      const target = join(inputs.scratch, 'pulled')
+      runShell(OURS, TRANSFER, 'push', inputs.image(what), repository)
+      const target = targetOf(inputs)
       const { ours, theirs } = sides(peer.pull, 'pull', () => [target, repository])
       const clean = (side: Side): Side => {
         return () => {
@@ -84,15 +111,26 @@ function unchangedRow(peer: Peer): Benchmark {
 }
 
 function row(name: string, title: string, peer: Peer, prepare: Benchmark['prepare']): Benchmark {
-  return { name, title, programs: ['docker-registry', 'pigz', peer.name], unit: 'ms', pairs: 3, prepare }
+  return {
+    name,
+    title,
+    programs: ['docker-registry', 'pigz', 'unshare', peer.name],
+    unit: 'ms',
+    pairs: 3,
+    prepare,
+  }
 }
 
 /** `values` gives the layout and the repository of a run. */
 function sides(command: string, direction: string, values: () => readonly [string, string]): Contest {
   return {
-    ours: () => timeShell(OURS, scriptPath('ours/registry-transfer'), direction, ...values()),
+    ours: () => timeShell(OURS, TRANSFER, direction, ...values()),
     theirs: () => timeShell(command, ...values()),
   }
+}
+
+function targetOf({ scratch }: Inputs): string {
+  return join(scratch, 'pulled')
 }
 
 let repositories = 0

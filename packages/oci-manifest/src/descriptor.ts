@@ -23,17 +23,8 @@ import {
 import type { JsonValue } from './json.ts'
 import { type JsonInput, sortedMap } from './json-writer.ts'
 import { type Platform, platformInput } from './platform.ts'
+import { DESCRIPTOR_ORDER } from './rewrite/members.ts'
 
-const KEYS: readonly string[] = [
-  'mediaType',
-  'digest',
-  'size',
-  'urls',
-  'annotations',
-  'data',
-  'platform',
-  'artifactType',
-]
 // Anything visible: unknown types must pass, but none may carry a line break into a header.
 const MEDIA_TYPE = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/
 // RFC 4648 §4, with padding. Split in two, since a group repeated two million times overflows a regular expression.
@@ -53,7 +44,7 @@ export function parseDescriptor(value: JsonValue | undefined, at: string): Descr
 
 /** Opens a descriptor for readers that need more of it than {@link parseDescriptor} gives. */
 export function descriptorFields(value: JsonValue | undefined, at: string): Fields {
-  return objectFields(value, at, KEYS)
+  return objectFields(value, at, DESCRIPTOR_ORDER)
 }
 
 export function readDescriptor(fields: Fields): Descriptor {

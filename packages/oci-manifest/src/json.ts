@@ -79,7 +79,7 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue
 
 /** Extends a place by a key, as `at` of an error shows it. */
 export function memberAt(at: string, key: string): string {
-  if (!/^[A-Za-z_][\w.]*$/.test(key))
+  if (!/^[A-Za-z_][\w.]{0,79}$/.test(key))
     return `${at}[${JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key)}]`
   return at === '' ? key : `${at}.${key}`
 }

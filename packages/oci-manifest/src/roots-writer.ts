@@ -10,6 +10,7 @@ import { type IndexEntry, parseIndex } from './image-index.ts'
 import { type JsonObject, type JsonValue, parseJson } from './json.ts'
 import { compareText, type JsonInput, writeJson } from './json-writer.ts'
 import { MEDIA_TYPE_OCI_INDEX } from './media-types.ts'
+import { INDEX_ORDER } from './rewrite/members.ts'
 
 /** An entry as it is in the file, known fields and others. */
 export type RawEntry = ReadonlyMap<string, JsonInput>
@@ -26,15 +27,6 @@ export const ROOTS_LIMITS: ParseOptions & { readonly maxBytes: number } = {
   maxEntries: 262_144,
   mediaType: MEDIA_TYPE_OCI_INDEX,
 }
-
-const ORDER: readonly string[] = [
-  'schemaVersion',
-  'mediaType',
-  'artifactType',
-  'manifests',
-  'subject',
-  'annotations',
-]
 
 /** Opens `index.json`; without bytes, a new one. */
 export function openRoots(bytes?: Uint8Array): RawRoots {
@@ -71,8 +63,8 @@ export function withoutName(entries: readonly RawEntry[], name: string): readonl
  * @throws {OciManifestError} if the result could not be read again.
  */
 export function formatRoots({ index, entries }: RawRoots): Uint8Array {
-  const others = [...index.keys()].filter((key) => !ORDER.includes(key)).toSorted(compareText)
-  const keys = [...ORDER.filter((key) => index.has(key)), ...others]
+  const others = [...index.keys()].filter((key) => !INDEX_ORDER.includes(key)).toSorted(compareText)
+  const keys = [...INDEX_ORDER.filter((key) => index.has(key)), ...others]
   const members = keys.map((key): [string, JsonInput] => [key, index.get(key) ?? null])
   const bytes = writeJson(new Map([...members, ['manifests', entries.toSorted(compareEntries)]]))
   parseIndex(bytes, ROOTS_LIMITS)

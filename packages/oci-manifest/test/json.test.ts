@@ -80,6 +80,12 @@ t.test('S10 S12 N10 N11 parseJson refuses what has two readings, or is none', as
       why,
     )
   }
+  try {
+    parseJson(utf8(`{"${'k'.repeat(1_000_000)}":nope}`))
+    t.fail('is refused')
+  } catch (error) {
+    t.ok((error as Error).message.length < 200, 'whatever a key is like, the message is short')
+  }
   t.throws(() => parseJson(utf8('[1,2]'), { maxBytes: 4 }), { code: LIMIT }, 'a document over the limit')
   t.throws(
     () => parseJson(new Uint8Array(8 * 1024 * 1024 + 1)),

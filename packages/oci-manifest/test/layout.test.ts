@@ -7,9 +7,11 @@ import {
   readAll,
   streamSource,
 } from '@varve/digest'
+import { execFileSync } from 'node:child_process'
 import {
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -17,6 +19,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -380,7 +383,7 @@ t.test('L3: a lock nobody touches is taken away, by the waiter’s clock', async
     t.notOk(existsSync(path))
   }
   const held = await acquireLock(path)
-  const waiting = openLayout(layout.directory, { lockStaleMs: 2500, lockTimeoutMs: 4000 }).then((each) =>
+  const waiting = openLayout(layout.directory, { lockStaleMs: 2000, lockTimeoutMs: 3000 }).then((each) =>
     each.tag('b', first),
   )
   await t.rejects(waiting, { code: LOCKED }, 'one that is touched is not')
@@ -398,6 +401,38 @@ t.test('L3: a lock that was lost is neither used nor deleted', async (t) => {
   t.equal(readFileSync(path, 'utf8'), 'somebody else')
   const patient = await openLayout(layout.directory, { lockStaleMs: 50 })
   await patient.tag('a', first)
+  t.notOk(existsSync(path))
+})
+
+t.test(
+  'S11: what is no file in the place of the lock is neither followed, read nor taken away',
+  async (t) => {
+    const makers: readonly (readonly [string, (path: string) => unknown])[] = [
+      ['a pipe, which nobody writes to', (path) => execFileSync('mkfifo', [path])],
+      ['a link to an endless file', (path) => symlinkSync('/dev/zero', path)],
+      ['a link to nothing', (path) => symlinkSync('nothing', path)],
+      ['a directory', (path) => mkdirSync(path)],
+    ]
+    for (const [why, make] of makers) {
+      const { layout, first } = await makeTagged(t, 'one')
+      const path = join(layout.directory, 'index.json.lock')
+      make(path)
+      const before = lstatSync(path)
+      const impatient = await openLayout(layout.directory, { lockTimeoutMs: 150, lockStaleMs: 20 })
+      await t.rejects(impatient.tag('a', first), { code: LOCKED, owner: 'unknown' }, why)
+      t.equal(lstatSync(path).ino, before.ino)
+      t.equal((await layout.tags()).size, 0, 'reading needs no lock')
+    }
+  },
+)
+
+t.test('S10: of a file in the place of the lock, however large, little is read', async (t) => {
+  const { layout, first } = await makeTagged(t, 'one')
+  const path = join(layout.directory, 'index.json.lock')
+  writeFileSync(path, '')
+  truncateSync(path, 2 ** 33)
+  const impatient = await openLayout(layout.directory, { lockStaleMs: 20 })
+  await impatient.tag('a', first)
   t.notOk(existsSync(path))
 })
 

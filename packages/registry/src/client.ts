@@ -40,7 +40,7 @@ export interface RegistryClientOptions {
    * strangers. A proxy looks names up by itself, unchecked. Default false: where replies lead is checked as it is spelled.
    */
   readonly refusePrivateAddresses?: boolean
-  /** Requests to one host at once: so many for blobs, and as many for everything else. Default 4. */
+  /** Requests to one host at once: so many for pulls of blobs, for pushes, and for everything else. Default 4. */
   readonly concurrency?: number
   /** Attempts after the first, for what may pass: broken connections, 408, 429, 5xx. Default 5; at mirrors at most 1. */
   readonly retries?: number

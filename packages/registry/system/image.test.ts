@@ -1,5 +1,5 @@
 /** Whole images between our client and registries of others, read and referred to by programs of others. */
-import { execFile, fork } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { readArchive } from '@varve/oci-manifest/archive'
 import { type ImageLayout, openLayout } from '@varve/oci-manifest/layout'
 import { findProgram, needs } from '@varve/testing/peers'
 import { startDockerRegistry, startOlareg, temporaryDirectory } from '@varve/testing/registries'
+import { prepareWorker } from '@varve/testing/workers'
 import t, { type Test } from 'tap'
 import { archiveTarget, copyImage, type Repository } from '../src/index.ts'
 import { memoryHandler, openClient, startRegistry } from '../test/fixtures.ts'
@@ -244,7 +245,8 @@ for (const kind of KINDS.filter(({ name }) => name !== 'olareg')) {
       const repository = openClient(t).repository(name)
       const { amd64 } = makeIndex()
       await push(repository, amd64, 'v1')
-      const pushers = ['one', 'two'].map((own) => fork(PUSHER, [name, own, '8']))
+      const start = await prepareWorker(PUSHER, t.testdir())
+      const pushers = ['one', 'two'].map((own) => start(name, own, '8'))
       t.teardown(() => pushers.forEach((each) => each.kill('SIGKILL')))
       await Promise.all(pushers.map((each) => once(each, 'message')))
       const ends = pushers.map((each) => once(each, 'exit'))

@@ -274,6 +274,20 @@ t.test('tokens: kept apart by registry and repository', async (t) => {
   )
 })
 
+t.test('tokens: those of the repositories of long ago are forgotten', async (t) => {
+  const credentials = sourceOf(USER)
+  const { call, sent } = openClient(
+    ({ authorization }) => (authorization === USER_BASIC ? OK : unauthorized('Basic realm="r"')),
+    { credentials },
+  )
+  for (let number = 0; number <= 10_000; number++) await call({ repository: `r${number}` })
+  sent.length = 0
+  await call({ repository: 'r10000' })
+  t.strictSame(sent.length, 1, 'the last one is known')
+  await call({ repository: 'r0' })
+  t.strictSame(sent.length, 3, 'the first one is challenged again')
+})
+
 t.test('identity token: OAuth2, with the refresh token that comes back from then on', async (t) => {
   let count = 0
   const { call, sent } = openClient(

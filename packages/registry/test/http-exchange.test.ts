@@ -88,6 +88,9 @@ t.test('a host in trouble is left alone by all requests, and other hosts are not
   const exchange = exchangeOver(transport, { limiter: { ...limiter, pause }, retry })
   await t.rejects(exchange.send(getFrom(host, '/broken')), { code: 'ERR_REGISTRY_SERVER' })
   t.strictSame(pauses, [[host.origin, waits[0]]], 'its back-off is one for all')
+  exchange.retryAt('https://storage.example').onRetry?.(1, 5, new Error('broken'))
+  t.strictSame(pauses.at(-1), ['https://storage.example', 5], 'also that of transfers')
+  t.equal(waits.at(-1), 5)
 
   const overloaded = exchange.send({ ...getFrom(host, '/overloaded'), retry: false })
   await t.rejects(overloaded, { code: 'ERR_REGISTRY_SERVER' })

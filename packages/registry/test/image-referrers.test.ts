@@ -1,4 +1,5 @@
 /** What belongs to an image goes along with it: signatures, attestations, whatever refers to it. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { bytesSource, type Descriptor } from '@varve/digest'
 import { readArchive } from '@varve/oci-manifest/archive'
@@ -8,10 +9,12 @@ import { archiveTarget, type Companion, copyImage, type Repository } from '../sr
 import { memoryHandler } from './fixtures.ts'
 import {
   ATTESTATION,
+  EMPTY,
   type Handler,
   type Made,
   makeArtifact,
   makeImage,
+  makeManifest,
   makeSigned,
   NOTATION,
   open,
@@ -175,4 +178,33 @@ t.test('S10: referrers in circles, without end, or too deep', async (t) => {
   }
   const { referrers } = await copyImage({ from: liar, to: repository('y'), tags: [], referrers: true })
   t.equal(referrers.length, 2, 'each once')
+})
+
+t.test('S10: large referrers without end do not fill the memory of a copy to an archive', async (t) => {
+  const made = makeImage('app', 'amd64')
+  const layout = await openLayout(t.testdir({}), { create: true })
+  const padding = 'x'.repeat(4_000_000)
+  const large = Array.from({ length: 18 }, (_, number) => {
+    const members = { config: EMPTY.descriptor, layers: [EMPTY.descriptor], artifactType: NOTATION }
+    const annotations = { number: String(number), padding }
+    return makeManifest({ ...members, subject: made.root.descriptor, annotations }, [EMPTY])
+  })
+  for (const { all } of [made, ...large]) {
+    for (const { descriptor, bytes } of all) await layout.write(descriptor, bytesSource(bytes))
+  }
+  let reads = 0
+  const about = large.map(({ root }) => root.descriptor)
+  const from = {
+    read: (descriptor: Descriptor) => {
+      if (descriptor.size > padding.length) reads++
+      return layout.read(descriptor)
+    },
+    resolve: () => made.root.descriptor,
+    referrers: async (subject: string) => (subject === made.root.descriptor.digest ? about : []),
+  }
+  const path = join(t.testdirName, 'out.tar')
+  const copying = copyImage({ from, to: archiveTarget(path), referrers: true })
+  await t.rejects(copying, { code: 'ERR_REGISTRY_LIMIT', message: /bytes of referrers/ })
+  t.equal(reads, 17)
+  t.notOk(existsSync(path))
 })

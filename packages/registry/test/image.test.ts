@@ -244,6 +244,22 @@ t.test('reports each descriptor, and stops when told to', async (t) => {
   t.notOk(existsSync(path))
 })
 
+t.test('many blobs go from one repository to another where the registry mounts nothing', async (t) => {
+  const inner = memoryHandler()
+  const { repository } = await open(t, (request) => {
+    const url = new URL(request.url)
+    if (!url.searchParams.has('mount')) return inner(request)
+    url.search = ''
+    return inner(new Request(url, request))
+  })
+  const made = makeImage('app', 'amd64', 12)
+  await push(repository('from'), made, 'v1')
+  const to = repository('to')
+  // Each push reads from the host that it goes to, and must not hold what it waits for.
+  const signal = AbortSignal.timeout(30_000)
+  t.strictSame(counts(await copyImage({ image: 'v1', from: repository('from'), to, signal })), [14, 0, 0])
+})
+
 t.test('S9: bytes that are not what they should be leave no name and no archive', async (t) => {
   const { repository } = await open(t)
   const made = makeImage('app', 'amd64')

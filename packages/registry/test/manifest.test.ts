@@ -367,6 +367,27 @@ t.test('deletes a tag alone, a manifest with its tags, a blob', async (t) => {
   await t.rejects(strict.repository.delete('a'), { code: 'ERR_REGISTRY_REJECTED', status: 405 })
 })
 
+t.test('a deletion whose answer is lost is done, and one that was never begun is not', async (t) => {
+  const cases = [
+    ['cut', 404, undefined],
+    [502, 404, undefined],
+    [429, 404, 'ERR_REGISTRY_NOT_FOUND'],
+    [404, 202, 'ERR_REGISTRY_NOT_FOUND'],
+  ] as const
+  for (const [first, then, code] of cases) {
+    const answers: (number | 'cut')[] = [first, then]
+    const host = await startRaw(t, (_, response) => {
+      const answer = answers.shift()
+      if (answer === 'cut') response.destroy()
+      else response.writeHead(answer ?? 500, { 'retry-after': '0' }).end()
+    })
+    const repository = openClient(t, { retries: 1 }).repository(`${host}/x`)
+    if (code === undefined) await repository.delete('tag')
+    else await t.rejects(repository.delete('tag'), { code }, String(first))
+    t.equal(answers.length, first === 404 ? 1 : 0, `${first}, ${then}`)
+  }
+})
+
 t.test('a manifest that cannot be read can be deleted', async (t) => {
   const methods: (string | undefined)[] = []
   for (const each of [content(utf8('{"schemaVersion":1}'), SCHEMA1), content(utf8('{'), OCI_MANIFEST)]) {

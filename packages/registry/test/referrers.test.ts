@@ -1,5 +1,5 @@
 /** Referrers: listed by the registry, or by clients under a tag. */
-import { bytesSource, type Descriptor, type Digest, digestOf } from '@varve/digest'
+import { bytesSource, type Descriptor, type Digest } from '@varve/digest'
 import t from 'tap'
 import { referrersTag } from '@varve/oci-manifest'
 import type { Repository } from '../src/index.ts'
@@ -394,6 +394,21 @@ t.test('S10: a list that cannot be a list is refused, and one without end ends',
     const repository = openClient(t, { retries: 0 }).repository(`${host}/x`)
     await t.rejects(repository.referrers(SUBJECT.descriptor.digest), { code }, why)
   }
+})
+
+t.test('S10: few referrers with much to say do not fill the memory', async (t) => {
+  let pages = 0
+  const annotations = { padding: 'x'.repeat(7 * 1024 * 1024) }
+  const page = indexOf([], {
+    manifests: [{ ...EMPTY.descriptor, mediaType: OCI_MANIFEST, annotations }],
+  }).bytes
+  const host = await startRaw(t, (_, response) => {
+    const link = `</v2/x/referrers/next?page=${++pages}>; rel="next"`
+    response.writeHead(200, { 'content-type': OCI_INDEX, link }).end(page)
+  })
+  const repository = openClient(t, { retries: 0 }).repository(`${host}/x`)
+  await t.rejects(repository.referrers(SUBJECT.descriptor.digest), { code: 'ERR_REGISTRY_LIMIT' })
+  t.equal(pages, 10)
 })
 
 t.test('an abort stops a push that waits for its list to settle', async (t) => {

@@ -1,9 +1,11 @@
+import { createMemoryStore } from '@varve/cache-store'
 import t, { type Test } from 'tap'
 import {
   type Access,
   type Authorize,
   basicAuthorizer,
   bearerAuthorizer,
+  createRegistryHandler,
   createTokenService,
   scopeOf,
   type TokenServiceOptions,
@@ -199,7 +201,11 @@ t.test('V17: a token covers what its owner may do, and nothing else, for a while
   const shared = guarded(createTokenService(options).authorize)
   t.equal((await shared.call('GET', '/v2/', { headers: full })).status, 200, 'the same key')
   const elsewhere = guarded(createTokenService({ ...options, service: 'other.test' }).authorize)
-  t.equal((await elsewhere.call('GET', '/v2/', { headers: full })).status, 401, 'the same key, but not for it')
+  t.equal(
+    (await elsewhere.call('GET', '/v2/', { headers: full })).status,
+    401,
+    'the same key, but not for it',
+  )
   const { key: _, ...others } = options
   const [, foreign] = await tokenFor('scope=repository:r:pull', me, createTokenService(others))
   const forged = full.authorization.replace(/\.[^.]*$/, '.AAAA')
@@ -263,4 +269,55 @@ t.test('V14, V17: deletes are allowed by kind', async (t) => {
   t.strictSame(await statuses(t, ['manifest']), [405, 202, 405])
   t.strictSame(await statuses(t, ['blob']), [405, 405, 202])
   t.strictSame(await statuses(t, true), [202, 202, 202])
+})
+
+t.test('S17: nothing is looked up or written for a request that the hook did not let through', async (t) => {
+  const touched: string[] = []
+  const untouchable = <Store extends object>(store: Store): Store =>
+    new Proxy(store, {
+      get: (object, name) => {
+        const member: unknown = Reflect.get(object, name)
+        if (typeof member !== 'function') return member
+        return () => {
+          touched.push(String(name))
+          throw new Error('Touched')
+        }
+      },
+    })
+  const { blobs, refs } = createMemoryStore()
+  const handler = createRegistryHandler({
+    blobs: untouchable(blobs),
+    refs: untouchable(refs),
+    allowDelete: true,
+    quota: { totalBytes: 1000 },
+    authorize: async () => new Response(null, { status: 401 }),
+  })
+  const digest = `sha256:${'0'.repeat(64)}`
+  const paths = [
+    '/v2',
+    '/v2/',
+    '/v2/_catalog',
+    '/v2/r/tags/list',
+    '/v2/r/manifests/v1',
+    `/v2/r/manifests/${digest}`,
+    `/v2/r/manifests/${digest}?tag=v1`,
+    `/v2/r/blobs/${digest}`,
+    `/v2/r/referrers/${digest}`,
+    '/v2/r/blobs/uploads',
+    '/v2/r/blobs/uploads/',
+    `/v2/r/blobs/uploads/?mount=${digest}&from=s`,
+    `/v2/r/blobs/uploads/?digest=${digest}`,
+    '/v2/r/blobs/uploads/00000000-0000-0000-0000-000000000000',
+    '/v2/r%2f..%2fs/tags/list',
+    '/v2/r%252fs/tags/list',
+    '/v2//r/tags/list',
+    '/V2/r/tags/list',
+  ]
+  for (const path of paths) {
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
+      const { status } = await caller(handler).call(method, path)
+      t.ok([400, 401, 404, 405].includes(status), `${method} ${path}: ${status}`)
+    }
+  }
+  t.strictSame(touched, [])
 })

@@ -1,11 +1,13 @@
-import { request as httpRequest } from 'node:http'
+import { once } from 'node:events'
+import { type IncomingMessage, request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import { digestOf } from '@varve/digest'
 import { makeCertificates } from '@varve/testing/certificates'
 import { needs } from '@varve/testing/peers'
 import t from 'tap'
-import { listen } from '../src/server.ts'
+import { parseWarnings } from '../src/http/warning.ts'
+import { type Access, listen } from '../src/server.ts'
 import { chunksOf, streamOf } from '../src/server/body.ts'
 import {
   caller,
@@ -89,7 +91,9 @@ t.test('S17: a path that would be read as another one is refused', async (t) => 
   const authorize = async ({ repository }: Access): Promise<undefined> => void asked.push(repository)
   const { port } = await startRegistry(t, memoryHandler({ authorize }))
   const statusOf = async (path: string): Promise<number | undefined> => {
-    const [response] = (await once(request({ port, path, agent: false }).end(), 'response')) as [IncomingMessage]
+    const [response] = (await once(httpRequest({ port, path, agent: false }).end(), 'response')) as [
+      IncomingMessage,
+    ]
     response.resume()
     return response.statusCode
   }
@@ -105,7 +109,7 @@ t.test('S17: a path that would be read as another one is refused', async (t) => 
   }
   t.equal(await statusOf('/v2/open%2fsecret/tags/list'), 400)
   t.strictSame(asked, [])
-  t.equal(await statusOf('/v2/open/tags/list?n=%2e%2e'), 400, 'a query is only a query')
+  t.equal(await statusOf('/v2/open/tags/list?n=%2e%2e'), 404, 'a query is only a query')
   t.strictSame(asked, ['open'])
 })
 
@@ -217,3 +221,35 @@ t.test('a body is given on as it came, unless somebody has read from it', async 
   await t.rejects(textOf(chunksOf(broken)), failure)
   t.strictSame(told, [failure])
 })
+
+t.test(
+  'V16: warns where its owner says so, in headers of their own and no more than may be sent',
+  async (t) => {
+    const texts = ['Moved, 299 - "soon"', 'A \\ in it']
+    const asked: Access[] = []
+    const warn = (access: Access): readonly string[] | undefined => {
+      asked.push(access)
+      return access.repository === 'old' ? texts : undefined
+    }
+    const { url } = await startRegistry(t, memoryHandler({ warn }))
+    const [response] = (await once(httpRequest(`${url}/v2/`).end(), 'response')) as [IncomingMessage]
+    response.resume()
+    t.equal(response.headers['warning'], undefined)
+    const pushed = httpRequest(`${url}/v2/old/blobs/uploads/`, { method: 'POST' }).end()
+    const [warned] = (await once(pushed, 'response')) as [IncomingMessage]
+    warned.resume()
+    const headers = warned.headersDistinct['warning'] ?? []
+    t.strictSame(headers, ['299 - "Moved, 299 - \\"soon\\""', '299 - "A \\\\ in it"'])
+    t.strictSame(parseWarnings(headers), texts, 'as our client reads them')
+    t.strictSame(asked, [
+      { repository: undefined, action: 'pull' },
+      { repository: 'old', action: 'push' },
+    ])
+
+    const long = ['x'.repeat(4000), 'y'.repeat(200), 'z']
+    const { call } = caller(memoryHandler({ warn: () => long }))
+    t.equal(((await call('GET', '/v2/')).headers.get('warning') ?? '').length, 4008)
+    const broken = caller(memoryHandler({ warn: () => ['two\nlines'] }))
+    t.equal((await broken.call('GET', '/v2/')).status, 500, 'no text for a header')
+  },
+)

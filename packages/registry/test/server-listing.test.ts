@@ -175,22 +175,46 @@ t.test('S13: names that every object has are names like others', async (t) => {
   t.match(await referrers.text(), annotations)
 })
 
-t.test('S10: a page of referrers is no larger than a manifest may be, whatever they say of themselves', async (t) => {
-  const client = caller(memoryHandler({ limits: { manifestBytes: 40_000 } }))
-  const subject = image()
-  await client.putImage('r', 'subject', subject)
-  for (let at = 0; at < 7; at += 1) {
-    const annotations = { text: 'x'.repeat(15_000 + at) }
-    const referrer = image([], { subject: subject.descriptor, annotations, artifactType: 'application/x' })
-    t.equal((await client.putImage('r', referrer.descriptor.digest, referrer)).status, 201)
-  }
-  const manifestsOf = (body: Record<string, readonly Descriptor[]>) => body['manifests']
-  for (const query of ['', '?artifactType=application/x', '?n=5']) {
-    const path = `/v2/r/referrers/${subject.descriptor.digest}${query}`
-    const first = await client.call('GET', path)
-    t.ok(Number(first.headers.get('content-length')) < 40_000)
-    const all = await walk(client, path, manifestsOf)
-    t.equal(all.entries.length, 7)
-    t.equal(new Set(all.entries.map(({ digest }) => digest)).size, 7)
-  }
-})
+t.test(
+  'S10: a page of referrers is no larger than a manifest may be, whatever they say of themselves',
+  async (t) => {
+    const client = caller(memoryHandler({ limits: { manifestBytes: 40_000 } }))
+    const subject = image()
+    await client.putImage('r', 'subject', subject)
+    for (let at = 0; at < 7; at += 1) {
+      const annotations = { text: 'x'.repeat(15_000 + at) }
+      const referrer = image([], { subject: subject.descriptor, annotations, artifactType: 'application/x' })
+      t.equal((await client.putImage('r', referrer.descriptor.digest, referrer)).status, 201)
+    }
+    const manifestsOf = (body: Record<string, readonly Descriptor[]>) => body['manifests']
+    for (const query of ['', '?artifactType=application/x', '?n=5']) {
+      const path = `/v2/r/referrers/${subject.descriptor.digest}${query}`
+      const first = await client.call('GET', path)
+      t.ok(Number(first.headers.get('content-length')) < 40_000)
+      const all = await walk(client, path, manifestsOf)
+      t.equal(all.entries.length, 7)
+      t.equal(new Set(all.entries.map(({ digest }) => digest)).size, 7)
+    }
+  },
+)
+
+t.test(
+  'V16: a manifest may be as large as its owner says, and stays readable when he changes his mind',
+  async (t) => {
+    const { blobs, refs } = createMemoryStore()
+    const open = (manifestBytes: number): Caller =>
+      caller(createRegistryHandler({ blobs, refs, limits: { manifestBytes } }))
+    const subject = image()
+    const large = image([], {
+      subject: subject.descriptor,
+      annotations: { text: 'x'.repeat(9 * 1024 * 1024) },
+    })
+    const { digest } = large.descriptor
+    t.equal((await open(10 * 1024 * 1024).putImage('r', digest, large)).status, 201)
+    const later = open(4 * 1024 * 1024)
+    t.equal((await later.putImage('r', digest, large)).status, 413)
+    t.equal((await later.call('GET', `/v2/r/manifests/${digest}`)).status, 200)
+    const listed = await later.call('GET', `/v2/r/referrers/${subject.descriptor.digest}`)
+    t.equal(((await listed.json()) as { manifests: readonly Descriptor[] }).manifests[0]?.digest, digest)
+  },
+)

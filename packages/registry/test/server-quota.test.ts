@@ -1,6 +1,7 @@
 import { createMemoryStore } from '@varve/cache-store'
 import t from 'tap'
 import { createRegistryHandler } from '../src/server.ts'
+import { createQuota } from '../src/server/quota.ts'
 import { caller, codeOf, content, image, memoryHandler, noise, utf8 } from './server-fixtures.ts'
 
 t.test('V17: a repository holds as many bytes as its quota, and no more', async (t) => {
@@ -95,15 +96,37 @@ t.test('what other processes did is counted after a while', async (t) => {
   t.equal(await push(one, 200), 403)
 })
 
-t.test('V17: uploads that end while all is counted again do not share the same room', async (t) => {
+t.test('V17: what is added while all is counted again does not share the same room', async (t) => {
   let now = 0
-  const { putBlob } = caller(memoryHandler({ quota: { repositoryBytes: 1000 }, now: () => now }))
-  const first = content(noise(1))
-  t.equal((await putBlob('r', first.bytes, first.descriptor.digest)).status, 201)
+  const quota = createQuota(createMemoryStore().refs, { repositoryBytes: 1000 }, () => now)
+  t.equal(await quota.room('r', 0), 1000)
   now += 11 * 60_000
-  const blobs = Array.from({ length: 8 }, () => content(noise(400)))
-  const statuses = await Promise.all(
-    blobs.map(async ({ bytes, descriptor }) => (await putBlob('r', bytes, descriptor.digest)).status),
+  const added = Array.from({ length: 8 }, () => quota.adding('r', 400, async () => true))
+  const outcomes = (await Promise.allSettled(added)).map(({ status }) => status)
+  t.equal(outcomes.filter((outcome) => outcome === 'fulfilled').length, 2)
+  t.equal(await quota.room('r', 0), 200)
+})
+
+t.test('V17: unfinished uploads together hold no more than a quota, until they end', async (t) => {
+  let now = 0
+  const { call } = caller(
+    memoryHandler({ quota: { repositoryBytes: 1000 }, limits: { uploadIdleMs: 100 }, now: () => now }),
   )
-  t.equal(statuses.filter((status) => status === 201).length, 2)
+  const begin = async (): Promise<string> =>
+    (await call('POST', '/v2/r/blobs/uploads/')).headers.get('location') ?? ''
+  const [first, second, third] = [await begin(), await begin(), await begin()]
+  const send = async (where: string, size: number): Promise<number> =>
+    (await call('PATCH', where, { body: noise(size) })).status
+  t.equal(await send(first, 600), 202)
+  t.equal(await send(second, 600), 403)
+  t.equal(await send(second, 400), 202)
+  t.equal(await send(third, 1), 403)
+  t.equal((await call('DELETE', first)).status, 204)
+  t.equal(await send(third, 600), 202)
+  t.equal(await send(second, 1), 403)
+  const absent = `sha256:${'0'.repeat(64)}`
+  t.equal((await call('PUT', `${third}?digest=${absent}`)).status, 400)
+  t.equal(await send(second, 600), 202, 'also one that fails has ended')
+  now += 200
+  t.equal(await send(await begin(), 1000), 202, 'and so has one that was forgotten')
 })

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Platform, parsePlatform } from '@varve/oci-manifest'
+import { createdFromEpoch, type Platform, parsePlatform } from '@varve/oci-manifest'
 import type { NamedContext } from '../build/options.ts'
 import type { CacheSpec } from '../cache/open-cache.ts'
 import { BuilderError } from '../errors.ts'
@@ -103,10 +103,11 @@ export function parseContext(value: string): NamedContext {
 
 /** Seconds since 1970 of SOURCE_DATE_EPOCH (reproducible-builds.org, "SOURCE_DATE_EPOCH"), or 0. */
 export function parseEpoch(text: string | undefined): number {
-  if (text === undefined || text === '') return 0
-  if (!/^\d{1,11}$/.test(text))
+  try {
+    return Date.parse(createdFromEpoch(text) ?? '1970-01-01T00:00:00Z') / 1000
+  } catch {
     throw usage(`SOURCE_DATE_EPOCH is not a number of seconds: ${JSON.stringify(text)}`)
-  return Number(text)
+  }
 }
 
 /** A time such as `7d`, `12h`, `30m` or `45s`, in milliseconds. */

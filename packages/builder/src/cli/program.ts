@@ -161,6 +161,11 @@ function defineCopy(context: CommandContext): Command {
     .option('--platform <list>', 'only these images of an index, which is written anew', collect, [])
     .option('--sparse', 'with --platform, leave the index as it is', false)
     .option('--referrers', 'take signatures, attestations and other referrers along', false)
+    .addOption(
+      new Option('--format <name>', 'of an archive: an image layout, or for docker load')
+        .choices(['oci', 'docker'])
+        .default('oci'),
+    )
     .option('--cache-dir <path>', 'the store, where it is remembered which registry has which blob')
     .addOption(insecureOption())
     .addOption(mirrorOption())

@@ -3,17 +3,18 @@
  *
  * @module
  */
-import { resolve } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Descriptor, withSignal } from '@varve/digest'
 import { type ContentReader, copyContent, formatReference, parseReference } from '@varve/oci-manifest'
-import { writeArchive } from '@varve/oci-manifest/archive'
+import { writeArchive, writeArchiveFile } from '@varve/oci-manifest/archive'
 import { openLayout } from '@varve/oci-manifest/layout'
 import { copyImage, type RegistryClient } from '@varve/registry'
 import { BuilderError } from '../errors.ts'
 import { withTag } from '../execute/base-images.ts'
-import { asOutput, writeWholeFile } from './whole-file.ts'
+import { asOutput } from './whole-file.ts'
 
 /** One place to write an image to. */
 export type Output =
@@ -54,7 +55,7 @@ export async function writeOutput(
     case 'layout':
       return writeLayout(output.directory, image, from, options)
     case 'archive':
-      return writeArchiveFile(output.file, image, from, options)
+      return putArchive(output.file, image, from, options)
     default:
       return push(image, from, options)
   }
@@ -75,7 +76,7 @@ async function writeLayout(
   })
 }
 
-async function writeArchiveFile(
+async function putArchive(
   file: string,
   { descriptor, names }: OutputImage,
   from: ContentReader,
@@ -89,8 +90,9 @@ async function writeArchiveFile(
     await pipeline(Readable.from(bytes, { objectMode: false }), stdout, { end: false })
     return 'archive on standard output'
   }
-  await writeWholeFile(file, async (write) => {
-    for await (const chunk of bytes) await write(chunk)
+  await asOutput(file, async () => {
+    await mkdir(dirname(resolve(file)), { recursive: true })
+    await writeArchiveFile(file, bytes)
   })
   return `archive ${resolve(file)}`
 }

@@ -44,7 +44,7 @@ export async function asOutput<T>(place: string, write: () => Promise<T>): Promi
     return await write()
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
-    const refused = code !== undefined && /^(?:E[A-Z]+|ERR_OCI_MANIFEST_LAYOUT)$/.test(code)
+    const refused = code !== undefined && /^(?:E[A-Z]+|ERR_OCI_MANIFEST_(?:ARCHIVE|LAYOUT))$/.test(code)
     if (cause instanceof BuilderError || !refused) throw cause
     throw new BuilderError('ERR_BUILDER_OUTPUT', `Cannot write ${JSON.stringify(place)}: ${message}`, {
       cause,

@@ -55,7 +55,7 @@ async function writing<T>(path: string, call: Promise<T>): Promise<T> {
   try {
     return await call
   } catch (cause) {
-    const what = `Cannot write the archive ${JSON.stringify(path)}`
+    const what = `Cannot write the archive ${JSON.stringify(path)}: ${(cause as Error).message}`
     throw new OciManifestError('ERR_OCI_MANIFEST_ARCHIVE', what, { cause })
   }
 }

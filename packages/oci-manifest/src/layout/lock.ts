@@ -9,7 +9,8 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, link, open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { OciManifestError } from '../errors.ts'
@@ -43,6 +44,7 @@ interface Owner {
 
 /** A lock as seen by someone who waits. */
 interface Sighting {
+  readonly isFile: boolean
   readonly text: string
   readonly inode: number
   readonly touched: number
@@ -50,6 +52,9 @@ interface Sighting {
 }
 
 const HEARTBEAT_MS = 1000
+
+/** What is read of a file that may be anybody's. Ours are shorter. */
+const MAX_TEXT_BYTES = 4096
 
 /**
  * Waits for the lock.
@@ -95,7 +100,7 @@ async function tryLock(path: string): Promise<Lock | undefined> {
   // The handle, not the path: if the lock was taken from us, the one in its place is not ours to touch.
   const heartbeat = setInterval(() => void touch(handle), HEARTBEAT_MS)
   heartbeat.unref()
-  const isHeld = async (): Promise<boolean> => (await readFile(path, 'utf8').catch(() => '')) === text
+  const isHeld = async (): Promise<boolean> => (await readText(path).catch(() => '')) === text
   const release = async (): Promise<void> => {
     clearInterval(heartbeat)
     if (await isHeld()) await unlink(path).catch(() => undefined)
@@ -120,17 +125,34 @@ async function touch(handle: FileHandle): Promise<void> {
 
 async function look(path: string, before: Sighting | undefined): Promise<Sighting | undefined> {
   try {
-    const { ino: inode, mtimeMs: touched } = await stat(path)
-    const text = await readFile(path, 'utf8')
+    const found = await lstat(path)
+    const { ino: inode, mtimeMs: touched } = found
+    const isFile = found.isFile()
+    const text = isFile ? await readText(path) : ''
     const same = before?.text === text && before.inode === inode && before.touched === touched
-    return same ? before : { text, inode, touched, since: performance.now() }
+    return same ? before : { isFile, text, inode, touched, since: performance.now() }
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return undefined
     return system(Promise.reject(error))
   }
 }
 
-function isStale({ text, since }: Sighting, staleMs: number): boolean {
+/** The beginning of a file, not through a link, and without waiting for the other end of a pipe. */
+async function readText(path: string): Promise<string> {
+  // Windows lacks both flags, and does not need them.
+  const flags = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+  const handle = await open(path, constants.O_RDONLY | flags)
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_TEXT_BYTES), 0, MAX_TEXT_BYTES, 0)
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}
+
+function isStale({ isFile, text, since }: Sighting, staleMs: number): boolean {
+  // A link, a pipe or a directory is nobody's lock that is known here, and whatever it is, not ours to take away.
+  if (!isFile) return false
   const owner = parseOwner(text)
   if (owner !== undefined && owner.host === hostScope() && !isAlive(owner.pid)) return true
   return performance.now() - since >= staleMs
@@ -146,7 +168,10 @@ async function takeAway(path: string, sighting: Sighting): Promise<void> {
     if (isSystemError(error, 'ENOENT')) return
     await system(Promise.reject(error))
   }
-  const { text, inode } = { text: await readFile(aside, 'utf8'), inode: (await stat(aside)).ino }
+  const { text, inode } = {
+    text: await readText(aside).catch(() => undefined),
+    inode: (await lstat(aside)).ino,
+  }
   // Put back what was not meant; if that fails, its owner finds out by `isHeld`, and starts again.
   if (text !== sighting.text || inode !== sighting.inode) await link(aside, path).catch(() => undefined)
   await unlink(aside).catch(() => undefined)

@@ -98,9 +98,9 @@ async function fill(write: PartialWrite, { temporary, start }: Attempt): Promise
   const { root, descriptor } = write
   const flags = constants.O_RDWR | constants.O_CREAT | (start === 0 ? constants.O_TRUNC : 0)
   const handle = await system(open(temporary, flags | (constants.O_NOFOLLOW ?? 0), 0o644))
+  const appender = createAppender(handle, start)
   let position = 0
   try {
-    const appender = createAppender(handle, start)
     for await (const chunk of verify(continued(write, temporary, start), descriptor)) {
       const old = Math.max(0, Math.min(chunk.byteLength, start - position))
       if (old < chunk.byteLength) await system(appender.append(chunk.subarray(old)))
@@ -110,8 +110,17 @@ async function fill(write: PartialWrite, { temporary, start }: Attempt): Promise
     await system(handle.sync())
     await handle.close()
   } catch (error) {
+    const isWhole = await appender.finish().then(
+      () => true,
+      () => false,
+    )
     await handle.close()
-    await giveUp(root, temporary, descriptor.digest, isWorthKeeping(error) ? Math.max(start, position) : 0)
+    await giveUp(
+      root,
+      temporary,
+      descriptor.digest,
+      isWhole && isWorthKeeping(error) ? Math.max(start, position) : 0,
+    )
     throw error
   }
 }

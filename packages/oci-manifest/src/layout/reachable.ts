@@ -31,16 +31,17 @@ export async function findReachable(
 ): Promise<ReadonlySet<Digest>> {
   const reached = new Set<Digest>()
   const followed = new Set<string>()
-  const referrers = await documents.withSubject(signal)
-  let found: readonly Descriptor[] = roots
-  while (found.length > 0) {
-    await follow(documents, found, { reached, followed }, signal)
-    found = referrers
-      .filter(
-        ({ subject, descriptor }) =>
-          subject && reached.has(subject.digest) && !reached.has(descriptor.digest),
-      )
-      .map(({ descriptor }) => descriptor)
+  const referrers = new Map<Digest, Descriptor[]>()
+  for (const { subject, descriptor } of await documents.withSubject(signal)) {
+    const about = subject && referrers.get(subject.digest)
+    if (about !== undefined) about.push(descriptor)
+    else if (subject !== undefined) referrers.set(subject.digest, [descriptor])
+  }
+  await follow(documents, roots, { reached, followed }, signal)
+  // A set is walked through to its end, and that moves.
+  for (const digest of reached) {
+    const about = referrers.get(digest)
+    if (about !== undefined) await follow(documents, about, { reached, followed }, signal)
   }
   return reached
 }

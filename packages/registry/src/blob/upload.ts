@@ -124,7 +124,7 @@ export async function uploadBlob(
       body: outgoing.part(span),
       expect: ACCEPTED,
       onRefusal: see,
-      lane: 'blob',
+      lane: 'upload',
       retry: false,
       signal,
     })

@@ -105,9 +105,10 @@ async function sendOnce(options: ExchangeOptions, request: ExchangeRequest): Pro
   const summary = { method: request.method, url: redactUrl(request.url) }
   const { origin } = new URL(request.url)
   const lane = request.lane ?? 'document'
+  const isDocument = lane === 'document'
   const releaseSlot = await limiter.acquire(origin, lane, signal)
   // A document that drips in byte by byte must end some time; a blob may take as long as it keeps moving.
-  const deadline = createDeadline(lane === 'blob' ? undefined : DOCUMENT_TIMEOUT_MS, signal)
+  const deadline = createDeadline(isDocument ? DOCUMENT_TIMEOUT_MS : undefined, signal)
   const release = (): void => {
     releaseSlot()
     deadline.clear()
@@ -116,7 +117,7 @@ async function sendOnce(options: ExchangeOptions, request: ExchangeRequest): Pro
     const { response, authorization } = await authorized(options, { ...request, signal: deadline.signal })
     if (response.isFromRegistry) options.notices?.read(request.host.name, response.headers)
     if (expect.includes(response.status)) {
-      if (lane === 'blob' || request.method !== 'GET') return releasing(response, release, summary, signal)
+      if (!isDocument || request.method !== 'GET') return releasing(response, release, summary, signal)
       const whole = await readWhole(response, limits.documentBytes)
       release()
       return whole

@@ -5,8 +5,11 @@
  */
 import { sleep } from './retry.ts'
 
-/** Small requests do not queue behind blobs: a blob can take an hour. */
-export type Lane = 'document' | 'blob'
+/**
+ * Small requests do not queue behind blobs: a blob can take an hour. Nor do pulls queue behind pushes: one whose bytes
+ * come from another repository of the same host would wait for itself.
+ */
+export type Lane = 'document' | 'blob' | 'upload'
 
 /** Slots per host and lane. */
 export interface Limiter {

@@ -29,6 +29,8 @@ export interface Companion {
 /** Signatures of signatures of signatures. */
 const MAX_DEPTH = 8
 const MAX_COMPANIONS = 10_000
+/** One that is about several images is in several lists. */
+const MAX_LISTED = 10 * MAX_COMPANIONS
 /** What BuildKit lists in an index anyway. */
 const BUILDKIT_ATTESTATION = 'application/vnd.docker.attestation.manifest.v1+json'
 const COSIGN_SUFFIXES: readonly string[] = ['sig', 'att', 'sbom']
@@ -51,8 +53,12 @@ async function findCompanions(
   let level: readonly Descriptor[] = documents
   for (let depth = 0; level.length > 0; depth++) {
     const lists = new Map<Digest, readonly Companion[]>()
+    let listed = 0
     await eachOf(level, { concurrency, signal }, async ({ digest }, stop) => {
-      lists.set(digest, await search(digest, stop))
+      const list = await search(digest, stop)
+      listed += list.length
+      if (listed > MAX_LISTED) throw withoutEnd(`${MAX_LISTED} referrers in lists`)
+      lists.set(digest, list)
     })
     const next: Descriptor[] = []
     for (const companion of level.flatMap(({ digest }) => lists.get(digest) ?? [])) {
@@ -64,14 +70,15 @@ async function findCompanions(
       next.push(descriptor)
     }
     if (found.length > MAX_COMPANIONS || (next.length > 0 && depth >= MAX_DEPTH)) {
-      throw new RegistryError(
-        'ERR_REGISTRY_LIMIT',
-        `More than ${MAX_COMPANIONS} referrers, or ${MAX_DEPTH} deep`,
-      )
+      throw withoutEnd(`${MAX_COMPANIONS} referrers, or ${MAX_DEPTH} deep`)
     }
     level = next
   }
   return found
+}
+
+function withoutEnd(than: string): RegistryError {
+  return new RegistryError('ERR_REGISTRY_LIMIT', `More than ${than}`)
 }
 
 /** The companions that a copy of these documents takes along. */

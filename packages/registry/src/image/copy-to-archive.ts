@@ -6,9 +6,13 @@
 import { bytesSource, type Descriptor, type Digest, withSignal } from '@varve/digest'
 import { type ContentReader, isNondistributableType, planCopy, readImage } from '@varve/oci-manifest'
 import { writeArchiveFile } from '@varve/oci-manifest/archive'
+import { RegistryError } from '../errors.ts'
 import type { ArchiveTarget } from './archive-target.ts'
 import { companionsOf } from './companions.ts'
 import type { CopyImageOptions, CopyImageResult } from './copy-options.ts'
+
+/** Manifests of all referrers together: an archive is planned as a whole, and so they are all in memory. */
+const MAX_PLANNED_BYTES = 64 * 1024 * 1024
 
 /** Copies to a file. Nothing in it exists before, so all of it is copied. */
 export async function copyToArchive(
@@ -29,7 +33,15 @@ export async function copyToArchive(
     options,
     documents.map(({ descriptor }) => descriptor),
   )
-  for (const { descriptor } of companions) plans.push(await planCopy(descriptor, from, whole))
+  let plannedBytes = 0
+  for (const { descriptor } of companions) {
+    const added = await planCopy(descriptor, from, whole)
+    for (const { bytes } of added.levels.flat()) plannedBytes += bytes.byteLength
+    if (plannedBytes > MAX_PLANNED_BYTES) {
+      throw new RegistryError('ERR_REGISTRY_LIMIT', `More than ${MAX_PLANNED_BYTES} bytes of referrers`)
+    }
+    plans.push(added)
+  }
 
   const blobs = new Map<Digest, Descriptor>()
   const planned = new Map<Digest, Uint8Array>()

@@ -30,6 +30,8 @@ export interface ReferrersOptions extends ContentOptions {
 /** How registries say that they know nothing of this endpoint, each in its own way. */
 const UNAVAILABLE: readonly number[] = [400, 404, 405, 406]
 const MAX_REFERRERS = 100_000
+/** Of all pages of a list together: few entries can have long annotations. */
+const MAX_LIST_BYTES = 64 * 1024 * 1024
 
 /**
  * All referrers of a manifest, which need not be there itself: by the registry's own list, else by the one under the
@@ -86,6 +88,7 @@ async function listFromApi(
   const visited = new Set<string>()
   const entries: Descriptor[] = []
   let isFiltered = true
+  let listBytes = 0
   while (target !== undefined) {
     const expect = visited.size === 0 ? [200, ...UNAVAILABLE] : [200]
     const response: FollowedResponse = await requestPage(
@@ -98,7 +101,9 @@ async function listFromApi(
       return undefined
     }
     const bytes = await readReply(response, maxBytes, 'A page of referrers')
-    entries.push(...readPage(bytes))
+    listBytes += bytes.byteLength
+    if (listBytes > MAX_LIST_BYTES) throw endless(`${MAX_LIST_BYTES} bytes`)
+    for (const entry of readPage(bytes)) entries.push(entry)
     if (entries.length > MAX_REFERRERS) throw endless(`${MAX_REFERRERS} referrers`)
     const applied = (response.headers.get('oci-filters-applied') ?? []).flatMap((value) =>
       value.split(/[ \t]*,[ \t]*/),

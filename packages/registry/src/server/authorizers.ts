@@ -128,7 +128,7 @@ export function basicCredentialsOf(request: Request): BasicCredentials | undefin
 }
 
 /** A quoted-string of RFC 9110 §5.6.4. */
-function quoted(text: string): string {
+export function quoted(text: string): string {
   if (!/^[\t\x20-\x7e]*$/.test(text)) throw new TypeError(`Not a text for a header: ${JSON.stringify(text)}`)
   return `"${text.replaceAll(/["\\]/g, '\\$&')}"`
 }

@@ -5,6 +5,7 @@
  */
 import type { BlobStore, Pins, RefStore } from '@varve/cache-store'
 import type { Access, Authorize } from './access.ts'
+import { quoted } from './authorizers.ts'
 import { deleteBlob, getBlob } from './blob-endpoint.ts'
 import { createCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
@@ -44,6 +45,11 @@ export interface RegistryHandlerOptions {
    * `basicAuthorizer` and `bearerAuthorizer`.
    */
   readonly authorize?: Authorize
+  /**
+   * What the caller is told beside the answer, such as that a repository will move: distribution-spec, "Warnings". Texts
+   * beyond 4096 bytes in all are left out. Asked after `authorize` let the request through.
+   */
+  readonly warn?: (access: Access, request: Request) => readonly string[] | undefined
   /** Told why an answer was 500, or broke off; the client is not. */
   readonly onError?: (error: unknown) => void
   /** Clock in milliseconds. Default `Date.now`. */
@@ -64,12 +70,13 @@ export type RegistryHandler = (request: Request) => Promise<Response>
 export function createRegistryHandler(options: RegistryHandlerOptions): RegistryHandler {
   const { blobs, refs, readOnly = false, allowMissing = false, authorize, now = Date.now } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const quota = createQuota(refs, options.quota ?? {}, now)
   const shared = {
     blobs,
     catalog: createCatalog(refs, now),
-    uploads: createUploads(blobs, limits, now),
+    uploads: createUploads(blobs, limits, quota, now),
     limits,
-    quota: createQuota(refs, options.quota ?? {}, now),
+    quota,
     underLease: createLeases(options.pins),
     inTurn: createTurns(),
     now,
@@ -90,12 +97,15 @@ export function createRegistryHandler(options: RegistryHandlerOptions): Registry
     const denied = await authorize?.({ repository, action }, request)
     // A copy, since the headers of a response that came from elsewhere may be frozen.
     if (denied !== undefined) return new Response(denied.body, denied)
+    const warnings = warningsOf(options.warn?.({ repository, action }, request) ?? [])
     const mayPull = async (other: string): Promise<boolean> =>
       (await authorize?.({ repository: other, action: 'pull' }, request)) === undefined
     const report = (error: unknown): void => {
       if (!request.signal.aborted) options.onError?.(error)
     }
-    return run({ ...shared, mayPull, report }, request)
+    const response = await run({ ...shared, mayPull, report }, request)
+    for (const warning of warnings) response.headers.append('Warning', warning)
+    return response
   }
 
   return async (request) => {
@@ -176,6 +186,20 @@ function baseResponse(): Response {
 function withVersion(response: Response): Response {
   response.headers.set('Docker-Distribution-API-Version', 'registry/2.0')
   return response
+}
+
+/** distribution-spec, "Warnings": of all together. */
+const MAX_WARNING_BYTES = 4096
+
+/** Header values of RFC 7234 §5.5: a code for what does not go away, and no agent. */
+function warningsOf(texts: readonly string[]): readonly string[] {
+  let left = MAX_WARNING_BYTES
+  return texts
+    .map((text) => `299 - ${quoted(text)}`)
+    .filter((warning) => {
+      left -= warning.length
+      return left >= 0
+    })
 }
 
 function unsupported(message: string): Fault {

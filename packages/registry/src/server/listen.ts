@@ -110,11 +110,9 @@ function bind(server: Server, host: string, port: number): Promise<void> {
       const address = JSON.stringify(`${host}:${port}`)
       reject(new RegistryError('ERR_REGISTRY_LISTEN', `Cannot listen on ${address}`, { cause }))
     }
-    server.once('error', onError)
-    server.listen(port, host, () => {
-      server.off('error', onError)
-      resolve()
-    })
+    // It stays: a connection that cannot be accepted later on, for want of files, must not end the process.
+    server.on('error', onError)
+    server.listen(port, host, resolve)
   })
 }
 
@@ -151,14 +149,24 @@ async function serve(
   }
 }
 
-/** Name, value, name, value. A tag holds no comma, so tags joined by the fetch standard come apart again. */
+/** Where values joined by the fetch standard come apart again. No tag holds a comma; in a warning, quotes are escaped. */
+const JOINTS: ReadonlyMap<string, string | RegExp> = new Map<string, string | RegExp>([
+  ['oci-tag', ', '],
+  ['warning', /, (?=299 - ")/],
+])
+
+/** Name, value, name, value. */
 function headerLines(headers: Headers): string[] {
-  return [...headers].flatMap(([name, value]) =>
-    name === 'oci-tag' ? value.split(', ').flatMap((tag) => [name, tag]) : [name, value],
-  )
+  return [...headers].flatMap(([name, value]) => {
+    const joint = JOINTS.get(name)
+    return joint === undefined ? [name, value] : value.split(joint).flatMap((each) => [name, each])
+  })
 }
 
-/** `undefined` for a request that the fetch standard cannot express, such as TRACE or an absolute target. */
+/**
+ * `undefined` for a request that the fetch standard cannot express, such as TRACE or an absolute target, and for a path
+ * that it would read as another one, such as `/v2/a/%2e%2e/b`: a proxy in front may have decided by what it said.
+ */
 function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | undefined {
   const { method = 'GET', url = '' } = incoming
   if (!url.startsWith('/')) return undefined
@@ -169,6 +177,7 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | un
     }
     // The host is not part of what a registry decides on; a made-up one cannot be forged.
     const target = `http://registry.invalid${url}`
+    if (new URL(target).pathname !== url.split('?', 1)[0]) return undefined
     if (method === 'GET' || method === 'HEAD') return new Request(target, { method, headers, signal })
     // Leaving the iteration must not destroy the socket, which still has to carry the answer.
     const body = streamOf(incoming.iterator({ destroyOnReturn: false }))

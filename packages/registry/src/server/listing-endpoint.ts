@@ -14,11 +14,14 @@ import {
 import { type Descriptor, type Digest, parseDigest, readAll } from '@varve/digest'
 import type { Context } from './context.ts'
 import { Fault } from './fault.ts'
-import { cutPage } from './page.ts'
+import { cutPage, linkAfter } from './page.ts'
 import type { RouteOf } from './route.ts'
 
 /** Manifests read at once, where each is a request to a store far away. */
 const AT_ONCE = 16
+
+/** Of a list of referrers, beside its entries. */
+const ENVELOPE_BYTES = 256
 
 /** GET `/v2/<name>/tags/list`: distribution-spec, "Listing Tags". */
 export async function listTags(
@@ -65,10 +68,29 @@ export async function listReferrers(
     wanted === null
       ? cutPage(sorted, url, pageEntries)
       : cutPage(await filtered(context, repository, sorted, wanted), url, pageEntries)
-  const manifests = await describeAll(context, repository, page.entries)
+  const { manifests, last } = await describePage(context, repository, page.entries)
+  const headers = last === undefined ? page.headers : linkAfter(url, page.count, last)
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPE_OCI_INDEX, manifests }
   const filters = wanted === null ? {} : { 'OCI-Filters-Applied': 'artifactType' }
-  return jsonResponse(MEDIA_TYPE_OCI_INDEX, index, { ...page.headers, ...filters })
+  return jsonResponse(MEDIA_TYPE_OCI_INDEX, index, { ...headers, ...filters })
+}
+
+/** As many as a manifest has room for; `last` is where it ended, if that is not the end. */
+async function describePage(
+  context: Context,
+  repository: string,
+  digests: readonly string[],
+): Promise<{ readonly manifests: readonly Descriptor[]; readonly last?: string }> {
+  const manifests: Descriptor[] = []
+  let [room, last] = [context.limits.manifestBytes - ENVELOPE_BYTES, '']
+  for await (const [digest, descriptor] of describeAll(context, repository, digests)) {
+    room -= descriptor === undefined ? 0 : Buffer.byteLength(JSON.stringify(descriptor)) + 1
+    // One is always sent, or there would be no end.
+    if (room < 0 && manifests.length > 0) return { manifests, last }
+    if (descriptor !== undefined) manifests.push(descriptor)
+    last = digest
+  }
+  return { manifests }
 }
 
 /**
@@ -81,7 +103,8 @@ async function listedUnderTag(context: Context, repository: string, subject: Dig
   if (digest === undefined || row?.mediaType !== MEDIA_TYPE_OCI_INDEX) return []
   const source = await context.blobs.get(digest)
   if (source === undefined) return []
-  const { value } = parseIndex(await readAll(source.open(), context.limits.manifestBytes))
+  const bytes = await readAll(source.open(), row.size)
+  const { value } = parseIndex(bytes, { maxBytes: row.size })
   return value.manifests.filter(({ mediaType }) => isDocumentType(mediaType)).map((each) => each.digest)
 }
 
@@ -91,24 +114,26 @@ async function filtered(
   digests: readonly string[],
   artifactType: string,
 ): Promise<string[]> {
-  const described = await describeAll(context, repository, digests)
-  return described.filter((each) => each.artifactType === artifactType).map(({ digest }) => digest)
+  const found: string[] = []
+  for await (const [digest, descriptor] of describeAll(context, repository, digests)) {
+    if (descriptor?.artifactType === artifactType) found.push(digest)
+  }
+  return found
 }
 
-async function describeAll(
+/** Each as it is listed, or nothing if it is not here any more. */
+async function* describeAll(
   context: Context,
   repository: string,
   digests: readonly string[],
-): Promise<Descriptor[]> {
-  const found: Descriptor[] = []
+): AsyncGenerator<readonly [digest: string, descriptor: Descriptor | undefined], void, void> {
   for (let from = 0; from < digests.length; from += AT_ONCE) {
     const part = digests.slice(from, from + AT_ONCE)
     const described = await Promise.all(
       part.map((digest) => describe(context, repository, parseDigest(digest))),
     )
-    for (const descriptor of described) if (descriptor !== undefined) found.push(descriptor)
+    for (const [at, digest] of part.entries()) yield [digest, described[at]]
   }
-  return found
 }
 
 async function describe(
@@ -119,9 +144,10 @@ async function describe(
   const row = await context.catalog.manifests.get(repository, digest)
   const source = row && (await context.blobs.get(digest))
   if (row === undefined || source === undefined) return undefined
-  const bytes = await readAll(source.open(), context.limits.manifestBytes)
   const { mediaType, size } = row
-  return describeReferrer(parseDocument(bytes, { descriptor: { mediaType, digest, size } }))
+  const bytes = await readAll(source.open(), size)
+  const options = { descriptor: { mediaType, digest, size }, maxBytes: size }
+  return describeReferrer(parseDocument(bytes, options))
 }
 
 async function isUnknown({ catalog }: Context, repository: string): Promise<boolean> {

@@ -64,7 +64,7 @@ export async function putManifest(
   const { catalog, inTurn, underLease } = context
   await inTurn(`${repository}@${digest}`, () =>
     underLease(async () => {
-      if (!context.allowMissing) await assertComplete(context, repository, facts)
+      await relyOnChildren(context, repository, facts)
       await store(context, repository, row, bytes, request.signal)
       const guard = tagGuard(request)
       for (const tag of tags) await catalog.tags.set(repository, tag, digest, guard)
@@ -145,24 +145,28 @@ const MAX_MISSING = 64
 /** Children looked up at once, where each is a request to a store far away. */
 const AT_ONCE = 32
 
-/** Every child must be here, or the image could not be pulled. The subject may come later, or never. */
-async function assertComplete(context: Context, repository: string, facts: ManifestFacts): Promise<void> {
-  const { catalog, blobs } = context
+/**
+ * Every child must be here, or the image could not be pulled, and must not be pruned before the manifest is here. The
+ * subject may come later, or never.
+ */
+async function relyOnChildren(context: Context, repository: string, facts: ManifestFacts): Promise<void> {
+  const { catalog, blobs, allowMissing, now } = context
   const missing = new Set<Digest>()
+  const most = allowMissing ? Infinity : MAX_MISSING
   for (const [table, digests] of [
     [catalog.blobs, [...new Set(facts.blobs)]],
     [catalog.manifests, [...new Set(facts.manifests)]],
   ] as const) {
-    for (let from = 0; from < digests.length && missing.size < MAX_MISSING; from += AT_ONCE) {
+    for (let from = 0; from < digests.length && missing.size < most; from += AT_ONCE) {
       const part = digests.slice(from, from + AT_ONCE)
-      const rows = await Promise.all(part.map((digest) => table.get(repository, digest)))
-      for (const [at, digest] of part.entries()) if (rows[at] === undefined) missing.add(digest)
+      const found = await Promise.all(part.map((digest) => table.rely(repository, digest, now())))
+      for (const [at, digest] of part.entries()) if (found[at] !== true) missing.add(digest)
       // Also asks the store to keep what is about to be referred to.
       for (const digest of await blobs.missing(part)) missing.add(digest)
       await new Promise(setImmediate)
     }
   }
-  if (missing.size === 0) return
+  if (missing.size === 0 || allowMissing) return
   const code = 'MANIFEST_BLOB_UNKNOWN'
   const message = 'The manifest refers to content that is not in this repository'
   const errors = [...missing].map((digest) => ({ code, message, detail: { digest } }))

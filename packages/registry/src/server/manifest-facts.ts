@@ -24,7 +24,7 @@ export interface ManifestFacts {
 }
 
 /**
- * Reads a manifest that was sent as `mediaType`.
+ * Reads a manifest that was sent as `mediaType`. How large it may be was decided when it came.
  *
  * @throws {Fault} 400 if the type is not one of the four that registries know, or the bytes are not of that type.
  */
@@ -41,7 +41,7 @@ export function readManifestFacts(mediaType: string, bytes: Uint8Array): Manifes
 }
 
 function imageFacts(bytes: Uint8Array, mediaType: string): ManifestFacts {
-  const { value } = parseManifest(bytes, { mediaType })
+  const { value } = parseManifest(bytes, { mediaType, maxBytes: bytes.byteLength })
   const layers = value.layers.filter((layer) => !isNondistributableType(layer.mediaType))
   return {
     blobs: [value.config, ...layers].map(({ digest }) => digest),
@@ -51,7 +51,7 @@ function imageFacts(bytes: Uint8Array, mediaType: string): ManifestFacts {
 }
 
 function indexFacts(bytes: Uint8Array, mediaType: string): ManifestFacts {
-  const { value } = parseIndex(bytes, { mediaType })
+  const { value } = parseIndex(bytes, { mediaType, maxBytes: bytes.byteLength })
   return {
     blobs: [],
     manifests: value.manifests.map(({ digest }) => digest),

@@ -16,9 +16,14 @@ export interface MemberRow {
   readonly at: number
 }
 
+/** What is younger is not written again. No pruning may be that impatient while others push. */
+const FRESH_MS = 60_000
+
 /** Members of repositories by digest. */
 export interface MemberTable<Row extends MemberRow> {
   get(repository: string, digest: Digest): Promise<Row | undefined>
+  /** Whether it is there; if so, it counts as added now, and pruning that goes on leaves it alone. */
+  rely(repository: string, digest: Digest, now: number): Promise<boolean>
   /** Tells whether it is new. The last writer's row stays. */
   add(repository: string, row: Row): Promise<boolean>
   /** Gives what was there. */
@@ -34,6 +39,18 @@ export function createMemberTable<Row extends MemberRow>(
   return {
     async get(repository, digest) {
       return decodeRow(await refs.read(digestDocument(repository, kind, digest)))
+    },
+    async rely(repository, digest, now) {
+      const name = digestDocument(repository, kind, digest)
+      const row = decodeRow(await refs.read(name))
+      if (row === undefined || now - row.at < FRESH_MS) return row !== undefined
+      let isThere = false
+      await refs.update(name, (old) => {
+        const current = decodeRow(old)
+        isThere = current !== undefined
+        return current && encodeDocument({ ...current, at: now })
+      })
+      return isThere
     },
     async add(repository, row) {
       let isNew = false

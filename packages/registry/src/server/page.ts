@@ -7,6 +7,8 @@ import { Fault } from './fault.ts'
 
 /** A part of a sorted list. */
 export interface Page {
+  /** How many were asked for, or may be. */
+  readonly count: number
   readonly entries: readonly string[]
   /** A `Link` to the rest, where there is one; ready to be spread into headers. */
   readonly headers: Readonly<Record<string, string>>
@@ -29,11 +31,16 @@ export function cutPage(keys: readonly string[], url: URL, limit: number): Page 
   const rest = after === null ? keys : keys.slice(firstAfter(keys, after))
   const entries = rest.slice(0, count)
   const last = entries.at(-1)
-  if (last === undefined || entries.length === rest.length) return { entries, headers: {} }
+  if (last === undefined || entries.length === rest.length) return { count, entries, headers: {} }
+  return { count, entries, headers: linkAfter(url, count, last) }
+}
+
+/** The header that leads to the page after an entry. */
+export function linkAfter(url: URL, count: number, last: string): Readonly<Record<string, string>> {
   const query = new URLSearchParams(url.searchParams)
   query.set('n', String(count))
   query.set('last', last)
-  return { entries, headers: { Link: `<${url.pathname}?${query.toString()}>; rel="next"` } }
+  return { Link: `<${url.pathname}?${query.toString()}>; rel="next"` }
 }
 
 /** Where keys begin that come after one, by halving. */

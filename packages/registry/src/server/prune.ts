@@ -16,7 +16,10 @@ import type { MemberRow } from './member-table.ts'
 export interface PruneOptions extends StoreOptions {
   readonly blobs: BlobStore
   readonly refs: RefStore
-  /** What was pushed within this time stays: its manifest may be on its way. Default 24 hours. */
+  /**
+   * What was pushed within this time stays: its manifest may be on its way. More than a minute, unless nobody pushes.
+   * Default 24 hours.
+   */
   readonly graceMs?: number
   /** Also takes manifests that no tag leads to, neither by an index nor by a subject. Default false. */
   readonly untagged?: boolean
@@ -42,6 +45,8 @@ interface Manifest {
   readonly facts: ManifestFacts
 }
 
+type Manifests = ReadonlyMap<Digest, Manifest>
+
 /**
  * Removes blobs that no manifest of their repository names, and, if asked to, manifests without a tag.
  *
@@ -57,18 +62,21 @@ export async function pruneRepositories(options: PruneOptions): Promise<PruneRep
     const manifests = await readManifests(options, documents)
     if (manifests === undefined) continue
     const kept = options.untagged === true ? await findLive(options, documents, manifests, before) : manifests
-    for (const [digest, { row }] of manifests) {
-      if (kept.has(digest)) continue
-      if (!dryRun) await removeManifest(refs, key, row)
+    let isStill = true
+    for (const { row } of fromTheTop(manifests, kept)) {
+      signal?.throwIfAborted()
+      isStill = dryRun || (await removeManifest(refs, key, row))
+      if (!isStill) break
       note(removed.manifests, row)
     }
+    // Somebody relies on what nothing led to before; what that needs is left for another time.
+    if (!isStill) continue
     const needed = new Set([...kept.values()].flatMap(({ facts }) => facts.blobs))
     for (const name of documents.get('blobs') ?? []) {
       signal?.throwIfAborted()
       const row = await readRow<BlobRow>(refs, name)
       if (row === undefined || needed.has(row.digest) || row.at >= before) continue
-      if (!dryRun) await removeRow(refs, name, row)
-      note(removed.blobs, row)
+      if (dryRun || (await removeRow(refs, name, row))) note(removed.blobs, row)
     }
   }
   if (!dryRun) await removeHolders(refs, all, signal)
@@ -81,8 +89,8 @@ function byRepository(names: readonly string[]): ReadonlyMap<string, Documents> 
     const [, key = '', kind = '', last] = name.split('/')
     if (key === 'holders' || last === undefined) continue
     const documents = repositories.get(key) ?? new Map<string, string[]>()
-    documents.set(kind, [...(documents.get(kind) ?? []), name])
     repositories.set(key, documents)
+    addTo(documents, kind, name)
   }
   return repositories
 }
@@ -91,7 +99,7 @@ function byRepository(names: readonly string[]): ReadonlyMap<string, Documents> 
 async function readManifests(
   { refs, blobs, signal }: PruneOptions,
   documents: Documents,
-): Promise<ReadonlyMap<Digest, Manifest> | undefined> {
+): Promise<Manifests | undefined> {
   const manifests = new Map<Digest, Manifest>()
   for (const name of documents.get('manifests') ?? []) {
     signal?.throwIfAborted()
@@ -114,17 +122,11 @@ async function readManifests(
 async function findLive(
   { refs }: PruneOptions,
   documents: Documents,
-  manifests: ReadonlyMap<Digest, Manifest>,
+  manifests: Manifests,
   before: number,
-): Promise<ReadonlyMap<Digest, Manifest>> {
-  const referrers = new Map<Digest, Digest[]>()
-  const waiting: Digest[] = []
-  for (const [digest, { row, facts }] of manifests) {
-    if (row.at >= before) waiting.push(digest)
-    if (facts.subject !== undefined) {
-      referrers.set(facts.subject, [...(referrers.get(facts.subject) ?? []), digest])
-    }
-  }
+): Promise<Manifests> {
+  const referrers = referrersOf(manifests)
+  const waiting = [...manifests].filter(([, { row }]) => row.at >= before).map(([digest]) => digest)
   for (const name of documents.get('tags') ?? []) {
     const bytes = await refs.read(name)
     const tags = bytes === undefined ? [] : (decodeDocument(bytes) as (readonly [string, Digest])[])
@@ -140,23 +142,67 @@ async function findLive(
   return live
 }
 
-/** The row goes last, as when a client deletes it. */
-async function removeManifest(refs: RefStore, key: string, row: ManifestRow): Promise<void> {
-  if (row.subject !== undefined) {
-    await refs.update(digestDocumentOf(key, 'referrers', row.subject), (old) => {
-      const all = old === undefined ? [] : (decodeDocument(old) as Digest[])
-      const left = all.filter((digest) => digest !== row.digest)
-      return left.length === 0 ? undefined : encodeDocument(left)
-    })
+/**
+ * What is not kept, each after whatever leads to it: if one has to stay after all, so does all below it. In a circle,
+ * which an index of referrers can close, nothing is above.
+ */
+function fromTheTop(manifests: Manifests, kept: Manifests): readonly Manifest[] {
+  const doomed = [...manifests].filter(([digest]) => !kept.has(digest))
+  const referrers = referrersOf(manifests)
+  const belowOf = ([digest, { facts }]: (typeof doomed)[number]): Set<Digest> =>
+    new Set([...facts.manifests, ...(referrers.get(digest) ?? [])])
+  const above = new Map<Digest, number>(doomed.map(([digest]) => [digest, 0]))
+  const count = (digest: Digest, more: number): number => {
+    const number = (above.get(digest) ?? 0) + more
+    if (above.has(digest)) above.set(digest, number)
+    return number
   }
-  await removeRow(refs, digestDocumentOf(key, 'manifests', row.digest), row)
+  for (const each of doomed) for (const digest of belowOf(each)) count(digest, 1)
+  const ordered = new Map(doomed.filter(([digest]) => above.get(digest) === 0))
+  // A map is walked through to its end, and that moves.
+  for (const each of ordered) {
+    for (const digest of belowOf(each)) {
+      const manifest = manifests.get(digest)
+      if (above.has(digest) && count(digest, -1) === 0 && manifest !== undefined)
+        ordered.set(digest, manifest)
+    }
+  }
+  return [...new Map([...ordered, ...doomed]).values()]
 }
 
-/** Not one that was pushed again meanwhile. */
-async function removeRow(refs: RefStore, name: string, row: MemberRow): Promise<void> {
+function referrersOf(manifests: Manifests): ReadonlyMap<Digest, readonly Digest[]> {
+  const referrers = new Map<Digest, Digest[]>()
+  for (const [digest, { facts }] of manifests) {
+    if (facts.subject !== undefined) addTo(referrers, facts.subject, digest)
+  }
+  return referrers
+}
+
+/** The row goes last, as when a client deletes it. Tells whether it went. */
+async function removeManifest(refs: RefStore, key: string, row: ManifestRow): Promise<boolean> {
+  const { digest, subject } = row
+  const listed = async (edit: (all: Set<Digest>) => void): Promise<void> => {
+    if (subject === undefined) return
+    await refs.update(digestDocumentOf(key, 'referrers', subject), (old) => {
+      const all = new Set(old && (decodeDocument(old) as Digest[]))
+      edit(all)
+      return all.size === 0 ? undefined : encodeDocument([...all].toSorted())
+    })
+  }
+  await listed((all) => void all.delete(digest))
+  const isGone = await removeRow(refs, digestDocumentOf(key, 'manifests', digest), row)
+  if (!isGone) await listed((all) => void all.add(digest))
+  return isGone
+}
+
+/** Not one that was pushed again, or relied on, meanwhile. Tells whether it is gone. */
+async function removeRow(refs: RefStore, name: string, row: MemberRow): Promise<boolean> {
+  let isGone = false
   await refs.update(name, (old) => {
-    return old !== undefined && (decodeDocument(old) as MemberRow).at !== row.at ? old : undefined
+    isGone = old === undefined || (decodeDocument(old) as MemberRow).at === row.at
+    return isGone ? undefined : old
   })
+  return isGone
 }
 
 /** Names of repositories with a blob that none of them has any more. */
@@ -186,6 +232,12 @@ function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {
 async function readRow<Row extends MemberRow>(refs: RefStore, name: string): Promise<Row | undefined> {
   const bytes = await refs.read(name)
   return bytes && (decodeDocument(bytes) as Row)
+}
+
+function addTo<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [value])
+  else list.push(value)
 }
 
 function note(amount: { count: number; bytes: number }, row: MemberRow): void {

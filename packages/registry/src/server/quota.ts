@@ -35,6 +35,13 @@ export interface Quota {
    * @throws {Fault} 403 if they do not fit; `work` is then not run.
    */
   adding(repository: string, bytes: number, work: () => Promise<boolean>): Promise<void>
+  /**
+   * Counts bytes of unfinished uploads, or, below zero, that they are gone. All together may be as many again as a bound
+   * allows, so that those who never finish one cannot fill the store.
+   *
+   * @throws {Fault} 403 if they are more.
+   */
+  hold(repository: string, bytes: number): void
   /** Counts what was removed. */
   removed(repository: string, bytes: number): void
 }
@@ -53,10 +60,14 @@ const AT_ONCE = 32
 /** Counts for these bounds; `now` is a clock in milliseconds. Without bounds nothing is counted. */
 export function createQuota(refs: RefStore, bounds: RegistryQuota, now: () => number): Quota {
   const counts = new Map<string, Promise<Count>>()
+  const held = new Map<string, number>()
 
   const countOf = async (prefix: string): Promise<Count> => {
-    const known = await counts.get(prefix)
+    const current = counts.get(prefix)
+    const known = await current
     if (known !== undefined && now() - known.at < RECOUNT_MS) return known
+    // Somebody else has begun to count meanwhile; whoever adds has to add to the same number.
+    if (counts.get(prefix) !== current) return countOf(prefix)
     const counted = countBelow(refs, prefix).then((bytes) => ({ bytes, at: now() }))
     counts.set(prefix, counted)
     counted.catch(() => counts.delete(prefix))
@@ -102,6 +113,18 @@ export function createQuota(refs: RefStore, bounds: RegistryQuota, now: () => nu
         isNew = await work()
       } finally {
         if (!isNew) change(found, -bytes)
+      }
+    },
+    hold(repository, bytes) {
+      const limits = boundsOf(repository)
+      for (const [prefix, bound, what] of limits) {
+        if (bytes <= 0 || (held.get(prefix) ?? 0) + bytes <= bound) continue
+        throw overQuota(`${what} may hold ${bound} bytes of unfinished uploads`)
+      }
+      for (const [prefix] of limits) {
+        const left = (held.get(prefix) ?? 0) + bytes
+        if (left > 0) held.set(prefix, left)
+        else held.delete(prefix)
       }
     },
     removed(repository, bytes) {

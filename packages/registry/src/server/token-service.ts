@@ -25,7 +25,7 @@ export interface TokenServiceOptions {
   readonly verify: (credentials: BasicCredentials | undefined, access: Access) => Verdict | Promise<Verdict>
   /** How long a token is good. Default 5 minutes; what is taken from a caller is his until then. */
   readonly lifetimeMs?: number
-  /** Signs tokens, so that servers that share it take each other's. At least 32 bytes; default: random. */
+  /** Signs tokens, so that servers of the same service that share it take each other's. At least 32 bytes; default: random. */
   readonly key?: Uint8Array
   /** Clock in milliseconds. Default `Date.now`. */
   readonly now?: () => number
@@ -67,7 +67,11 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
   } = options
   if (key.byteLength < 32) throw new TypeError('The key of a token server has at least 32 bytes')
 
-  const sign = (payload: string): Buffer => createHmac('sha256', key).update(payload).digest()
+  // Of the service as well: registries that share a key may not be open to the same people.
+  const sign = (payload: string): Buffer =>
+    createHmac('sha256', key)
+      .update(JSON.stringify([service, payload]))
+      .digest()
 
   const encode = (token: Token): string => {
     const payload = Buffer.from(JSON.stringify(token)).toString('base64url')

@@ -11,6 +11,7 @@ import type { Digest, DigestAndSize } from '@varve/digest'
 import { repositoryKey } from './document-name.ts'
 import { Fault, storeTakesNothing } from './fault.ts'
 import type { RegistryLimits } from './limits.ts'
+import type { Quota } from './quota.ts'
 import { createTurns } from '../turns.ts'
 
 /** One upload. */
@@ -22,7 +23,7 @@ export interface Upload {
   /**
    * Appends a body. What arrived before an error stays, to be resumed.
    *
-   * @throws {Fault} 413 when the blob grows too large; 400 if the body has more than `length` bytes, or fewer; 416 if
+   * @throws {Fault} 403 when unfinished uploads are too many bytes; 413 when the blob grows too large; 400 if the body has more than `length` bytes, or fewer; 416 if
    *   another handler has taken the upload over; 503 if the store is full.
    */
   append(body: AsyncIterable<Uint8Array>, length: number | undefined): Promise<void>
@@ -55,9 +56,15 @@ interface Session extends Upload {
 }
 
 /** Starts with none. Forgotten uploads are dropped when the next one starts, so no timer keeps a process alive. */
-export function createUploads(blobs: BlobStore, limits: RegistryLimits, now: () => number): Uploads {
+export function createUploads(
+  blobs: BlobStore,
+  limits: RegistryLimits,
+  quota: Pick<Quota, 'hold'>,
+  now: () => number,
+): Uploads {
   const sessions = new Map<string, Session>()
   const inTurn = createTurns()
+  let opening = 0
 
   const isForgotten = (session: Session): boolean =>
     !session.busy && now() - session.touchedAt > limits.uploadIdleMs
@@ -66,24 +73,38 @@ export function createUploads(blobs: BlobStore, limits: RegistryLimits, now: () 
     for (const session of [...sessions.values()].filter(isForgotten)) await session.abort()
   }
 
-  const assertRoom = async (): Promise<void> => {
-    await dropForgotten()
-    if (sessions.size < limits.uploads) return
-    const headers = { 'Retry-After': '5' }
-    throw new Fault(429, 'TOOMANYREQUESTS', 'Too many uploads are open', { headers })
-  }
-
   const open = async (repository: string, id: string): Promise<Session> => {
-    const ingest = await blobs.ingest(`registry-${id}-${repositoryKey(repository).slice(0, 32)}`)
-    const session = createSession(id, repository, ingest, limits.blobBytes, () => sessions.delete(id))
-    session.touchedAt = now()
-    sessions.set(id, session)
-    return session
+    await dropForgotten()
+    if (sessions.size + opening >= limits.uploads) {
+      const headers = { 'Retry-After': '5' }
+      throw new Fault(429, 'TOOMANYREQUESTS', 'Too many uploads are open', { headers })
+    }
+    opening += 1
+    try {
+      const ingest = await blobs.ingest(`registry-${id}-${repositoryKey(repository).slice(0, 32)}`)
+      let held = 0
+      const hold = (bytes: number): void => {
+        quota.hold(repository, bytes)
+        held += bytes
+      }
+      hold(ingest.offset)
+      const session = createSession(id, repository, ingest, limits.blobBytes, {
+        onWrite: hold,
+        onEnd: () => {
+          sessions.delete(id)
+          hold(-held)
+        },
+      })
+      session.touchedAt = now()
+      sessions.set(id, session)
+      return session
+    } finally {
+      opening -= 1
+    }
   }
 
   const resume = async (repository: string, id: string): Promise<Session> => {
     if (!UUID.test(id)) throw unknownUpload()
-    await assertRoom()
     const session = await open(repository, id)
     if (session.offset > 0) return session
     // What an ingest without bytes is like whether somebody began it or not.
@@ -93,7 +114,6 @@ export function createUploads(blobs: BlobStore, limits: RegistryLimits, now: () 
 
   return {
     async start(repository) {
-      await assertRoom()
       return open(repository, crypto.randomUUID())
     },
 
@@ -153,7 +173,7 @@ function createSession(
   repository: string,
   ingest: Ingest,
   limit: number,
-  onEnd: () => void,
+  { onWrite, onEnd }: { readonly onWrite: (bytes: number) => void; readonly onEnd: () => void },
 ): Session {
   let ended = false
   const end = (): void => {
@@ -161,14 +181,15 @@ function createSession(
     onEnd()
   }
   const write = async (chunk: Uint8Array): Promise<void> => {
+    if (ended) throw unknownUpload()
+    onWrite(chunk.byteLength)
     try {
       await ingest.write(chunk)
     } catch (error) {
       if (ended) throw unknownUpload()
-      if (codeOf(error) !== 'ERR_CACHE_STORE_BUSY') throw refusalOf(error)
-      // It is in other hands: whoever asks for it next takes it back, with all that has arrived.
+      if (!isTaken(error)) throw refusalOf(error)
       end()
-      throw outOfOrder(session, 'Another process has gone on with this upload')
+      throw takenOver(session)
     }
   }
   const session: Session = {
@@ -198,7 +219,7 @@ function createSession(
       try {
         return await ingest.commit({ digest })
       } catch (error) {
-        throw refusalOf(error)
+        throw isTaken(error) ? takenOver(session) : refusalOf(error)
       }
     },
     async abort() {
@@ -207,6 +228,15 @@ function createSession(
     },
   }
   return session
+}
+
+/** The upload is in other hands: whoever asks for it next takes it back, with all that has arrived. */
+function isTaken(error: unknown): boolean {
+  return codeOf(error) === 'ERR_CACHE_STORE_BUSY'
+}
+
+function takenOver(upload: Upload): Fault {
+  return outOfOrder(upload, 'Another request or process has gone on with this upload')
 }
 
 /** A store that is full is not a store that failed. */
