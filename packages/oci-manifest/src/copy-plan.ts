@@ -10,7 +10,7 @@ import { OciManifestError } from './errors.ts'
 import { assertNesting, childrenOf, readDocument, visit, type Visited } from './graph.ts'
 import { readImage } from './image.ts'
 import type { Document } from './image-index.ts'
-import { isDocumentType, isIndexType, isManifestType } from './media-types.ts'
+import { isDocumentType, isIndexType, isManifestType, isNondistributableType } from './media-types.ts'
 import type { Platform } from './platform.ts'
 import { onlyEntries } from './rewrite/entries.ts'
 import { eachOf } from './workers.ts'
@@ -70,6 +70,8 @@ interface Placed {
 interface Walk {
   readonly nodes: Map<Digest, Node>
   readonly blobs: Descriptor[]
+  /** Digests of those that may be distributed. */
+  readonly distributable: Set<Digest>
   readonly present: Descriptor[]
   readonly visited: Visited
   bytes: number
@@ -90,7 +92,14 @@ export async function planCopy(
 ): Promise<CopyPlan> {
   const reader = options.platforms === undefined ? from : remembering(from)
   const wants = await selection(root, reader, options)
-  const walk: Walk = { nodes: new Map(), blobs: [], present: [], visited: new Map(), bytes: 0 }
+  const walk: Walk = {
+    nodes: new Map(),
+    blobs: [],
+    distributable: new Set(),
+    present: [],
+    visited: new Map(),
+    bytes: 0,
+  }
   let level: readonly Descriptor[] = unseen(walk, [root])
   for (let depth = 0; level.length > 0; depth++) {
     assertNesting(depth)
@@ -114,10 +123,19 @@ export async function planCopy(
 }
 
 /** The documents that were not met before; blobs are put on the list. */
-function unseen({ blobs, visited }: Walk, met: readonly Descriptor[]): Descriptor[] {
+function unseen({ blobs, distributable, visited }: Walk, met: readonly Descriptor[]): Descriptor[] {
   const documents: Descriptor[] = []
   for (const each of met) {
-    if (visit(visited, each)) (isDocumentType(each.mediaType) ? documents : blobs).push(each)
+    const isFirst = visit(visited, each)
+    if (isDocumentType(each.mediaType)) {
+      if (isFirst) documents.push(each)
+    } else if (isNondistributableType(each.mediaType)) {
+      if (isFirst) blobs.push(each)
+    } else if (!distributable.has(each.digest)) {
+      // Also if it was met as what stays behind: the one that refers to it here needs it.
+      distributable.add(each.digest)
+      blobs.push(each)
+    }
   }
   return documents
 }

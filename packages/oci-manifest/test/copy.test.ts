@@ -318,3 +318,21 @@ t.test('writeRoot writes the root, after all else', async (t) => {
   })
   t.equal(to.written.at(-1), index.digest)
 })
+
+t.test('a blob that one image may not distribute and another needs is copied', async (t) => {
+  const content = new MemoryContent()
+  const image = makeImage(content, 'both')
+  const { config, layers } = image.manifest.value
+  const foreign = { ...plain(layers[0]!), mediaType: MEDIA_TYPE_OCI_LAYER_NONDISTRIBUTABLE_GZIP }
+  const other = putManifest(content, { config: plain(config), layers: [foreign] })
+  for (const entries of [
+    [other, image.manifest.descriptor],
+    [image.manifest.descriptor, other],
+  ]) {
+    const root = putIndex(content, entries)
+    const to = new MemoryContent()
+    await copyContent(root, content, to)
+    t.ok(to.blobs.has(layers[0]!.digest))
+    t.same(await verifyImage(to, root), [])
+  }
+})

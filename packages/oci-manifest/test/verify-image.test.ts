@@ -21,6 +21,7 @@ import {
   MEDIA_TYPE_OCI_INDEX,
   MEDIA_TYPE_OCI_LAYER,
   MEDIA_TYPE_OCI_LAYER_GZIP,
+  MEDIA_TYPE_OCI_LAYER_NONDISTRIBUTABLE_GZIP,
   MEDIA_TYPE_OCI_LAYER_ZSTD,
   MEDIA_TYPE_OCI_MANIFEST,
   verifyImage,
@@ -317,4 +318,19 @@ t.test('M9 no change of a byte, anywhere, goes unseen', async (t) => {
     { numRuns: 60 },
   )
   t.pass()
+})
+
+t.test('M9 a layer that is not here is missed, also where another image may not distribute it', async (t) => {
+  const content = new MemoryContent()
+  const missing = plain(describe(MEDIA_TYPE_OCI_LAYER_GZIP, utf8('missing')))
+  const config = putConfig(content, [digestOf(utf8('x'))])
+  const foreign = { ...missing, mediaType: MEDIA_TYPE_OCI_LAYER_NONDISTRIBUTABLE_GZIP }
+  const images = [foreign, missing].map((layer) =>
+    putManifest(content, { config: plain(config), layers: [layer] }),
+  )
+  for (const manifests of [images, images.toReversed()]) {
+    const { descriptor, bytes } = assembleIndex(manifests)
+    content.put(descriptor.mediaType, bytes)
+    t.strictSame(codesOf(await verifyImage(content, descriptor)), ['ERR_OCI_MANIFEST_NOT_FOUND'])
+  }
 })

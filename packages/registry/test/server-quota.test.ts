@@ -130,3 +130,18 @@ t.test('V17: unfinished uploads together hold no more than a quota, until they e
   now += 200
   t.equal(await send(await begin(), 1000), 202, 'and so has one that was forgotten')
 })
+
+t.test('V17: an upload that is taken over counts like others', async (t) => {
+  const { blobs, refs } = createMemoryStore()
+  const open = () => caller(createRegistryHandler({ blobs, refs, quota: { repositoryBytes: 1000 } }))
+  const [before, after] = [open(), open()]
+  const begin = async ({ call }: typeof before): Promise<string> =>
+    (await call('POST', '/v2/r/blobs/uploads/')).headers.get('location') ?? ''
+  const left = await begin(before)
+  t.equal((await before.call('PATCH', left, { body: noise(600) })).status, 202)
+  const other = await begin(after)
+  t.equal((await after.call('PATCH', other, { body: noise(500) })).status, 202)
+  t.equal((await after.call('GET', left)).status, 403)
+  t.equal((await after.call('DELETE', other)).status, 204)
+  t.equal((await after.call('GET', left)).status, 404, 'what had no room is gone')
+})

@@ -50,11 +50,11 @@ export async function* download(
   let bound = end
   let useRange = start > 0 || end < size
   let asked = reading.holder
-  let patience = createPatience(asked.endpoint.exchange.retry, start)
+  let patience = createPatience(asked.endpoint.exchange.retryAt(asked.endpoint.host.origin), start)
   while (position < bound) {
     if (asked !== reading.holder) {
       asked = reading.holder
-      patience = createPatience(asked.endpoint.exchange.retry, position)
+      patience = createPatience(asked.endpoint.exchange.retryAt(asked.endpoint.host.origin), position)
     }
     try {
       const span = useRange ? { start: position, end: bound } : undefined

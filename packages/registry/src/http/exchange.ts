@@ -61,10 +61,9 @@ export interface ExchangeOptions {
  * document comes already read.
  */
 export interface Exchange {
-  readonly retry: RetryPolicy
   readonly hosts: HostPolicy
   readonly limits: ReadLimits
-  /** The same for repetitions at one origin: before each, all requests to it wait, since it is in trouble. */
+  /** For repetitions at one origin: before each, all requests to it wait, since it is in trouble. */
   retryAt(origin: string): RetryPolicy
   /** @throws {RegistryError} for any status that was not expected; `DigestError` of a body's own source. */
   send(request: ExchangeRequest): Promise<FollowedResponse>
@@ -87,7 +86,6 @@ export function createExchange(options: ExchangeOptions): Exchange {
     },
   })
   return {
-    retry,
     hosts,
     limits,
     retryAt,

@@ -87,7 +87,13 @@ export function createUploads(
         quota.hold(repository, bytes)
         held += bytes
       }
-      hold(ingest.offset)
+      try {
+        hold(ingest.offset)
+      } catch (error) {
+        // One of a handler that is gone, for which there is no room here.
+        await ingest.abort()
+        throw error
+      }
       const session = createSession(id, repository, ingest, limits.blobBytes, {
         onWrite: hold,
         onEnd: () => {
