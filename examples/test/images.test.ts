@@ -35,16 +35,20 @@ t.test(
     const layout = await openLayout(join(directory, 'layout'), { create: true })
     const index = await makeIndex(layout)
     t.equal(await push(layout.directory, 'x', `${host}/library/app:x`), index)
-    await pull('docker.io/library/app:x', host, join(directory, 'pulled'))
+    const copied: string[] = []
+    await pull('docker.io/library/app:x', host, join(directory, 'pulled'), (event) => {
+      if (event.type === 'done') copied.push(event.outcome)
+    })
+    t.strictSame(new Set(copied), new Set(['copied']))
     const pulled = await openLayout(join(directory, 'pulled'))
     t.equal((await pulled.resolve('x')).digest, index)
 
     const other = await listen(createRegistryHandler(createMemoryStore()))
     t.teardown(() => other.close())
-    const { descriptor, copied } = await copy(`${host}/library/app:x`, `127.0.0.1:${other.port}/app:x`)
+    const { descriptor, copied: count } = await copy(`${host}/library/app:x`, `127.0.0.1:${other.port}/app:x`)
     t.not(descriptor.digest, index, 'an index of two platforms is another one')
-    t.equal(copied, 6, 'two layers that are one, two configs, two manifests, an index')
-    await pull(`127.0.0.1:${other.port}/app:x`, host, join(directory, 'copied'))
+    t.equal(count, 6, 'two layers that are one, two configs, two manifests, an index')
+    await pull(`127.0.0.1:${other.port}/app:x`, host, join(directory, 'copied'), () => undefined)
     const image = await readImage(await openLayout(join(directory, 'copied')), descriptor, {
       platform: parsePlatform('linux/arm64'),
     })

@@ -7,7 +7,7 @@ import { Descriptor, Digest } from '@varve/digest'
 import { HistoryEntry, ImageConfig, Platform } from '@varve/oci-manifest'
 import { ImageLayout } from '@varve/oci-manifest/layout'
 import { LocalStore } from '@varve/cache-store/local'
-import { RegistryClient } from '@varve/registry'
+import { RegistryClient, RegistryClientOptions } from '@varve/registry'
 import { Tier } from '@varve/cache-store'
 import { Writable } from 'node:stream'
 
@@ -72,7 +72,7 @@ export interface BuildOptions {
   readonly epoch?: number;
   readonly runner?: RunnerName;
   readonly registry?: RegistryClient;
-  readonly insecure?: readonly string[];
+  readonly registryOptions?: RegistryClientOptions;
   readonly stdout?: Writable;
   readonly onEvent?: EventListener;
   readonly signal?: AbortSignal;

@@ -102,6 +102,8 @@ export declare function sliceSource(source: ByteSource, start: number, end?: num
 
 export declare function streamSource(start: (signal?: AbortSignal) => AsyncIterable<Uint8Array> | Iterable<Uint8Array>, size?: number): ByteSource;
 
+export declare function unverifiedSource(source: ByteSource): ByteSource;
+
 export declare function verifiedSource(source: ByteSource, expected: Expected): ByteSource;
 
 export declare function verify(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, expected: Expected): AsyncGenerator<Uint8Array, void, void>;

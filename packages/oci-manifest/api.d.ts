@@ -5,17 +5,76 @@
 
 import { ByteSource, Descriptor, Digest, DigestErrorCode } from '@varve/digest'
 
+export declare const ANNOTATION_AUTHORS = "org.opencontainers.image.authors";
+
 export declare const ANNOTATION_BASE_DIGEST = "org.opencontainers.image.base.digest";
 
 export declare const ANNOTATION_BASE_NAME = "org.opencontainers.image.base.name";
 
 export declare const ANNOTATION_CREATED = "org.opencontainers.image.created";
 
+export declare const ANNOTATION_DESCRIPTION = "org.opencontainers.image.description";
+
+export declare const ANNOTATION_DOCUMENTATION = "org.opencontainers.image.documentation";
+
+export declare const ANNOTATION_LICENSES = "org.opencontainers.image.licenses";
+
+export declare const ANNOTATION_PREDICATE_TYPE = "in-toto.io/predicate-type";
+
 export declare const ANNOTATION_REFERENCE_DIGEST = "vnd.docker.reference.digest";
 
 export declare const ANNOTATION_REFERENCE_TYPE = "vnd.docker.reference.type";
 
 export declare const ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name";
+
+export declare const ANNOTATION_REVISION = "org.opencontainers.image.revision";
+
+export declare const ANNOTATION_SOURCE = "org.opencontainers.image.source";
+
+export declare const ANNOTATION_TITLE = "org.opencontainers.image.title";
+
+export declare const ANNOTATION_URL = "org.opencontainers.image.url";
+
+export declare const ANNOTATION_VENDOR = "org.opencontainers.image.vendor";
+
+export declare const ANNOTATION_VERSION = "org.opencontainers.image.version";
+
+export declare const ARTIFACT_TYPE_ATTESTATION = "application/vnd.docker.attestation.manifest.v1+json";
+
+export interface AnnotateOptions<T extends Descriptor = Descriptor> {
+  readonly document?: AnnotationChanges;
+  readonly each?: (descriptor: T, index: number) => AnnotationChanges | undefined;
+}
+
+export type AnnotationChanges = Readonly<Record<string, string | null>>;
+
+export interface AppendLayersOptions extends EditOptions {
+  readonly layers: readonly ImageLayer[];
+  readonly history: readonly HistoryEntry[];
+}
+
+export interface ArtifactBlob {
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+  readonly annotations?: TextMap;
+}
+
+export interface AssembleArtifactOptions {
+  readonly artifactType: string;
+  readonly style?: '1.1' | '1.0';
+  readonly config?: ArtifactBlob | Descriptor;
+  readonly layers?: readonly (ArtifactBlob | Descriptor)[];
+  readonly subject?: Descriptor;
+  readonly annotations?: TextMap;
+  readonly created?: string;
+  readonly inlineBytes?: number;
+}
+
+export interface AssembleAttestationOptions {
+  readonly subject: Descriptor;
+  readonly statements: readonly AttestationStatement[];
+  readonly form?: 'artifact' | 'image';
+}
 
 export interface AssembleImageOptions {
   readonly platform: Platform;
@@ -30,6 +89,20 @@ export interface AssembleImageOptions {
 
 export interface AssembleIndexOptions {
   readonly annotations?: TextMap;
+  readonly artifactType?: string;
+  readonly subject?: Descriptor;
+}
+
+export interface AssembledArtifact {
+  readonly manifest: Parsed<Manifest>;
+  readonly blobs: readonly {
+    readonly descriptor: Descriptor;
+    readonly bytes: Uint8Array;
+  }[];
+}
+
+export interface AssembledAttestation extends AssembledArtifact {
+  readonly entry: IndexEntry;
 }
 
 export interface AssembledImage {
@@ -37,11 +110,51 @@ export interface AssembledImage {
   readonly manifest: Parsed<Manifest>;
 }
 
+export interface Attestation {
+  readonly subject: Digest;
+  readonly entry: IndexEntry;
+  readonly manifest: Parsed<Manifest>;
+  readonly statements: readonly {
+    readonly predicateType: string | undefined;
+    readonly descriptor: Descriptor;
+  }[];
+}
+
+export interface AttestationStatement {
+  readonly predicateType: string;
+  readonly content: Uint8Array | Descriptor;
+}
+
+export interface BaseAnnotations {
+  readonly name?: string;
+  readonly digest?: Digest;
+}
+
 export interface BaseImage {
   readonly config: Parsed<ImageConfig>;
   readonly layers: readonly Descriptor[];
   readonly name?: string;
   readonly digest?: Digest;
+}
+
+export interface BlobReader {
+  blob(descriptor: Descriptor): ByteSource;
+}
+
+export interface BlobWriter {
+  pushBlob(descriptor: Descriptor, source: ByteSource, options?: ContentOptions & {
+    readonly from?: ContentReader;
+  }): Promise<'copied' | 'existed' | 'mounted'>;
+}
+
+export interface ConfigureImageOptions extends EditOptions {
+  readonly config?: {
+    readonly [K in keyof RuntimeConfig]?: RuntimeConfig[K] | null;
+  };
+  readonly env?: Readonly<Record<string, string | null>>;
+  readonly labels?: Readonly<Record<string, string | null>>;
+  readonly author?: string | null;
+  readonly history?: readonly HistoryEntry[];
 }
 
 export interface ContentOptions {
@@ -57,6 +170,14 @@ export interface ContentWriter {
   write(descriptor: Descriptor, source: ByteSource, options?: ContentOptions): Promise<void>;
 }
 
+export interface ConvertContentOptions extends ConvertOptions, RewriteOptions {
+}
+
+export interface ConvertOptions {
+  readonly to: ImageFormat;
+  readonly lossy?: boolean;
+}
+
 export type CopyEvent = {
   readonly type: 'transfer';
   readonly descriptor: Descriptor;
@@ -64,13 +185,32 @@ export type CopyEvent = {
 } | {
   readonly type: 'done';
   readonly descriptor: Descriptor;
-  readonly outcome: 'copied' | 'existed' | 'nondistributable';
+  readonly outcome: CopyOutcome;
 };
 
-export interface CopyOptions extends ContentOptions {
-  readonly platform?: Platform;
+export interface CopyOptions extends PlanOptions {
   readonly concurrency?: number;
+  readonly trustManifests?: boolean;
+  readonly writeRoot?: (root: PlannedDocument, signal: AbortSignal) => Promise<'copied' | 'existed'>;
   readonly onProgress?: (event: CopyEvent) => void;
+}
+
+export type CopyOutcome = 'copied' | 'existed' | 'mounted' | 'nondistributable';
+
+export interface CopyPlan {
+  readonly root: Descriptor;
+  readonly blobs: readonly Descriptor[];
+  readonly levels: readonly (readonly PlannedDocument[])[];
+  readonly present: readonly Descriptor[];
+}
+
+export interface CopyResult {
+  readonly descriptor: Descriptor;
+  readonly documents: readonly Descriptor[];
+  readonly copied: number;
+  readonly existed: number;
+  readonly mounted: number;
+  readonly bytes: number;
 }
 
 export declare const DEFAULT_DOMAIN = "docker.io";
@@ -87,12 +227,27 @@ export type Document = {
 
 export declare const EMPTY_DESCRIPTOR: Descriptor;
 
+export interface EditIndexOptions {
+  readonly keep?: (entry: IndexEntry) => boolean;
+  readonly append?: readonly IndexEntry[];
+}
+
+export interface EditOptions {
+  readonly created: string;
+}
+
 export type EmptyObject = Readonly<Record<string, never>>;
 
 export interface Finding {
   readonly code: OciManifestErrorCode | DigestErrorCode;
   readonly message: string;
   readonly descriptor: Descriptor;
+  readonly at?: string;
+}
+
+export interface FlattenImageOptions extends EditOptions {
+  readonly layer: ImageLayer;
+  readonly history?: HistoryEntry;
 }
 
 export interface Healthcheck {
@@ -131,6 +286,8 @@ export interface ImageConfig {
   readonly rootfs: RootFileSystem;
   readonly history?: readonly HistoryEntry[];
 }
+
+export type ImageFormat = 'oci' | 'docker';
 
 export interface ImageIndex {
   readonly schemaVersion: 2;
@@ -192,6 +349,8 @@ export declare const MEDIA_TYPE_DOCKER_SCHEMA1 = "application/vnd.docker.distrib
 
 export declare const MEDIA_TYPE_DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
+export declare const MEDIA_TYPE_IN_TOTO = "application/vnd.in-toto+json";
+
 export declare const MEDIA_TYPE_OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
 
 export declare const MEDIA_TYPE_OCI_EMPTY = "application/vnd.oci.empty.v1+json";
@@ -236,7 +395,7 @@ export declare class OciManifestError extends Error {
   constructor(code: OciManifestErrorCode, message: string, options?: OciManifestErrorOptions);
 }
 
-export type OciManifestErrorCode = 'ERR_OCI_MANIFEST_INVALID' | 'ERR_OCI_MANIFEST_LIMIT' | 'ERR_OCI_MANIFEST_REFERENCE' | 'ERR_OCI_MANIFEST_PLATFORM' | 'ERR_OCI_MANIFEST_NOT_FOUND' | 'ERR_OCI_MANIFEST_LAYOUT' | 'ERR_OCI_MANIFEST_LOCKED' | 'ERR_OCI_MANIFEST_ARCHIVE' | 'ERR_OCI_MANIFEST_UNSUPPORTED';
+export type OciManifestErrorCode = 'ERR_OCI_MANIFEST_INVALID' | 'ERR_OCI_MANIFEST_LIMIT' | 'ERR_OCI_MANIFEST_REFERENCE' | 'ERR_OCI_MANIFEST_PLATFORM' | 'ERR_OCI_MANIFEST_BASE' | 'ERR_OCI_MANIFEST_NOT_FOUND' | 'ERR_OCI_MANIFEST_LAYOUT' | 'ERR_OCI_MANIFEST_LOCKED' | 'ERR_OCI_MANIFEST_ARCHIVE' | 'ERR_OCI_MANIFEST_UNSUPPORTED';
 
 export interface OciManifestErrorOptions extends ErrorOptions {
   readonly at?: string;
@@ -257,6 +416,18 @@ export interface Parsed<T> {
   readonly value: T;
 }
 
+export interface PlanOptions extends ContentOptions {
+  readonly platforms?: readonly Platform[];
+  readonly sparse?: boolean;
+  readonly attestations?: boolean;
+  readonly concurrency?: number;
+}
+
+export interface PlannedDocument {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+}
+
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
@@ -265,8 +436,30 @@ export interface Platform {
   readonly 'os.features'?: readonly string[];
 }
 
+export interface ReadAttestationsOptions extends ContentOptions {
+  readonly subject?: Digest;
+}
+
 export interface ReadImageOptions extends ContentOptions, MatchOptions {
   readonly platform?: Platform;
+}
+
+export interface RebaseByAnnotationsOptions extends RebaseOptions, ContentOptions {
+  readonly locate: (reference: string) => Promise<{
+    readonly reader: ContentReader;
+    readonly descriptor: Descriptor;
+  }>;
+}
+
+export interface RebaseImageOptions extends RebaseOptions {
+  readonly oldBase: AssembledImage;
+  readonly newBase: AssembledImage;
+  readonly name?: string;
+  readonly digest?: Digest;
+}
+
+export interface RebaseOptions extends EditOptions {
+  readonly config?: 'image' | 'merged';
 }
 
 export interface Reference {
@@ -274,6 +467,20 @@ export interface Reference {
   readonly path: string;
   readonly tag?: string;
   readonly digest?: Digest;
+}
+
+export interface RemoveLayersOptions extends EditOptions {
+  readonly layers: readonly number[];
+}
+
+export interface RewriteOptions extends ContentOptions {
+  readonly attestations?: 'drop' | 'repoint';
+}
+
+export interface RewrittenContent {
+  readonly descriptor: Descriptor;
+  readonly documents: readonly Parsed<unknown>[];
+  readonly dropped: readonly IndexEntry[];
 }
 
 export interface RootFileSystem {
@@ -297,15 +504,35 @@ export interface RuntimeConfig {
   readonly OnBuild?: readonly string[];
 }
 
+export interface StatementOptions {
+  readonly subject: readonly {
+    readonly name: string;
+    readonly digest: Digest;
+  }[];
+  readonly predicateType: string;
+  readonly predicate: JsonInput;
+}
+
 export type TextMap = Readonly<Record<string, string>>;
 
-export interface VerifyImageOptions extends ContentOptions {
-  readonly decompress?: (compression: LayerCompression, source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+export interface VerifyImageOptions extends ContentOptions, DecompressOptions {
 }
+
+export declare function annotateIndex(index: Parsed<ImageIndex>, options: AnnotateOptions<IndexEntry>): Parsed<ImageIndex>;
+
+export declare function annotateManifest(manifest: Parsed<Manifest>, options: AnnotateOptions): Parsed<Manifest>;
+
+export declare function appendLayers(image: AssembledImage, options: AppendLayersOptions): AssembledImage;
+
+export declare function assembleArtifact(options: AssembleArtifactOptions): AssembledArtifact;
+
+export declare function assembleAttestation(options: AssembleAttestationOptions): AssembledAttestation;
 
 export declare function assembleImage(options: AssembleImageOptions): AssembledImage;
 
 export declare function assembleIndex(entries: readonly IndexEntry[], options?: AssembleIndexOptions): Parsed<ImageIndex>;
+
+export declare function baseAnnotations({ annotations }: Manifest): BaseAnnotations;
 
 export declare function chainID(diffIDs: readonly Digest[]): Digest | undefined;
 
@@ -313,13 +540,38 @@ export declare function chainIDs(diffIDs: readonly Digest[]): readonly Digest[];
 
 export declare function compressionOf(mediaType: string): LayerCompression | undefined;
 
-export declare function copyContent(root: Descriptor, from: ContentReader, to: ContentWriter, options?: CopyOptions): Promise<void>;
+export declare function configureImage(image: AssembledImage, options: ConfigureImageOptions): AssembledImage;
+
+export declare function convertContent(reader: ContentReader, root: Descriptor, options: ConvertContentOptions): Promise<RewrittenContent>;
+
+export declare function convertImage(image: AssembledImage, options: ConvertOptions): AssembledImage;
+
+export declare function convertManifest(manifest: Parsed<Manifest>, options: ConvertOptions): Parsed<Manifest>;
+
+export declare function copyContent(root: Descriptor, from: ContentReader & Partial<BlobReader>, to: ContentWriter & Partial<BlobWriter>, options?: CopyOptions): Promise<CopyResult>;
+
+export declare function createdFromEpoch(value: string | undefined): string | undefined;
+
+export declare function describeReferrer({ kind, document }: Document): Descriptor;
+
+export declare function dockerLayerType(mediaType: string): string | undefined;
 
 export declare function dockerReference(reference: Reference): Reference;
+
+export declare function eachOf<T>(items: readonly T[], { concurrency, signal, }: {
+  readonly concurrency?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}, work: (item: T, signal: AbortSignal) => Promise<void>): Promise<void>;
+
+export declare function editImages(reader: ContentReader, root: Descriptor, edit: (image: AssembledImage, entry: IndexEntry) => AssembledImage | Promise<AssembledImage>, options?: RewriteOptions): Promise<RewrittenContent>;
+
+export declare function editIndex(index: Parsed<ImageIndex>, options: EditIndexOptions): Parsed<ImageIndex>;
 
 export declare function familiarName({ domain, path }: Reference): string;
 
 export declare function familiarReference(reference: Reference): string;
+
+export declare function flattenImage(image: AssembledImage, options: FlattenImageOptions): AssembledImage;
 
 export declare function formatPlatform(platform: Platform): string;
 
@@ -338,6 +590,8 @@ export declare function isIndexType(mediaType: string): boolean;
 export declare function isLayerType(mediaType: string): boolean;
 
 export declare function isManifestType(mediaType: string): boolean;
+
+export declare function isMediaTypeName(text: string): boolean;
 
 export declare function isNondistributableType(mediaType: string): boolean;
 
@@ -373,25 +627,65 @@ export declare function parsePlatform(text: string): Platform;
 
 export declare function parseReference(text: string): Reference;
 
+export declare function planCopy(root: Descriptor, from: ContentReader, options?: PlanOptions, isPresent?: (manifest: Descriptor, signal: AbortSignal) => Promise<boolean>): Promise<CopyPlan>;
+
+export declare function readAttestations(reader: ContentReader, { manifests }: ImageIndex, options?: ReadAttestationsOptions): AsyncGenerator<Attestation, void, void>;
+
 export declare function readImage(reader: ContentReader, descriptor: Descriptor, options?: ReadImageOptions): Promise<Image>;
+
+export declare function rebaseByAnnotations(image: AssembledImage, options: RebaseByAnnotationsOptions): Promise<AssembledImage>;
+
+export declare function rebaseImage(image: AssembledImage, options: RebaseImageOptions): AssembledImage;
+
+export declare function referrersTag(subject: Digest): string;
+
+export declare function removeLayers(image: AssembledImage, options: RemoveLayersOptions): AssembledImage;
+
+export declare function replaceLayers(image: AssembledImage, layers: readonly ImageLayer[]): AssembledImage;
 
 export declare function sortedMap<T>(record: Readonly<Record<string, T>>): ReadonlyMap<string, T>;
 
 export declare function verifyImage(reader: ContentReader, descriptor: Descriptor, options?: VerifyImageOptions): Promise<readonly Finding[]>;
 
+export declare function withDocuments(reader: ContentReader, documents: readonly Parsed<unknown>[]): ContentReader;
+
 export declare function writeJson(value: JsonInput): Uint8Array;
+
+export declare function writeStatement({ subject, predicateType, predicate }: StatementOptions): Uint8Array;
+
+// not exported, but part of the types above
+
+export interface DecompressOptions {
+  readonly decompress?: (compression: LayerCompression, source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+  readonly maxLayerBytes?: number;
+}
 
 // ---- @varve/oci-manifest/layout
 
-import { ContentOptions, ContentReader, ContentWriter, ImageIndex, IndexEntry, Parsed } from '@varve/oci-manifest'
+import { BlobWriter, ContentOptions, ContentReader, ContentWriter, ImageIndex, IndexEntry, MatchOptions, Parsed, Platform } from '@varve/oci-manifest'
+import { Descriptor, Digest } from '@varve/digest'
 
-export interface ImageLayout extends ContentReader, ContentWriter {
+export interface CollectOptions extends ContentOptions {
+  readonly dryRun?: boolean;
+  readonly graceMs?: number;
+  readonly lockTimeoutMs?: number;
+  readonly lockStaleMs?: number;
+}
+
+export interface Collection {
+  readonly kept: number;
+  readonly removed: readonly Digest[];
+  readonly bytes: number;
+}
+
+export interface ImageLayout extends ContentReader, ContentWriter, BlobWriter {
   readonly directory: string;
   index(): Promise<Parsed<ImageIndex>>;
-  resolve(nameOrDigest?: string): Promise<IndexEntry>;
+  resolve(nameOrDigest?: string, options?: ResolveOptions): Promise<IndexEntry>;
   tag(name: string | undefined, entry: IndexEntry, options?: ContentOptions): Promise<void>;
   untag(name: string, options?: ContentOptions): Promise<boolean>;
   tags(): Promise<ReadonlyMap<string, IndexEntry>>;
+  referrers(subject: Digest, options?: ReferrersOptions): Promise<readonly Descriptor[]>;
 }
 
 export interface OpenLayoutOptions {
@@ -400,12 +694,24 @@ export interface OpenLayoutOptions {
   readonly lockStaleMs?: number;
 }
 
+export interface ReferrersOptions extends ContentOptions {
+  readonly artifactType?: string;
+}
+
+export interface ResolveOptions extends MatchOptions {
+  readonly platform?: Platform;
+}
+
+export declare function collectLayout(layout: {
+  readonly directory: string;
+}, options?: CollectOptions): Promise<Collection>;
+
 export declare function openLayout(directory: string, options?: OpenLayoutOptions): Promise<ImageLayout>;
 
 // ---- @varve/oci-manifest/archive
 
 import { ByteSource } from '@varve/digest'
-import { ContentOptions, ContentReader, ImageIndex, IndexEntry, Parsed, Platform } from '@varve/oci-manifest'
+import { ContentOptions, ContentReader, ImageIndex, IndexEntry, LayerCompression, MatchOptions, Parsed, Platform } from '@varve/oci-manifest'
 
 export interface ArchiveRoot {
   readonly descriptor: IndexEntry;
@@ -413,13 +719,18 @@ export interface ArchiveRoot {
 }
 
 export interface ImageArchive extends ContentReader {
+  readonly format: 'oci' | 'docker';
   readonly index: Parsed<ImageIndex>;
   readonly names: readonly string[];
-  resolve(nameOrDigest?: string): IndexEntry;
+  resolve(nameOrDigest?: string, options?: ResolveOptions): IndexEntry;
 }
 
-export interface ReadArchiveOptions extends ContentOptions {
+export interface ReadArchiveOptions extends ContentOptions, DecompressOptions {
   readonly maxEntries?: number;
+}
+
+export interface ResolveOptions extends MatchOptions {
+  readonly platform?: Platform;
 }
 
 export interface WriteArchiveOptions extends ContentOptions {
@@ -429,3 +740,14 @@ export interface WriteArchiveOptions extends ContentOptions {
 export declare function readArchive(archive: ByteSource | string, options?: ReadArchiveOptions): Promise<ImageArchive>;
 
 export declare function writeArchive(roots: readonly ArchiveRoot[], from: ContentReader, options?: WriteArchiveOptions): AsyncGenerator<Uint8Array, void, void>;
+
+export declare function writeArchiveFile(path: string, archive: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void>;
+
+export declare function writeDockerArchive(roots: readonly ArchiveRoot[], from: ContentReader, options?: WriteArchiveOptions): AsyncGenerator<Uint8Array, void, void>;
+
+// not exported, but part of the types above
+
+export interface DecompressOptions {
+  readonly decompress?: (compression: LayerCompression, source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+  readonly maxLayerBytes?: number;
+}

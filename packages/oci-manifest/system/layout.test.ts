@@ -16,7 +16,7 @@ import {
   verifyImage,
 } from '../src/index.ts'
 import { writeArchiveFile, writeDockerArchive } from '../src/archive.ts'
-import { collectLayout, type ImageLayout, openLayout } from '../src/layout.ts'
+import { collectLayout, openLayout } from '../src/layout.ts'
 import { MemoryContent } from '../test/fixtures/content.ts'
 import { realImage, run, skopeo, tarLayer } from './support/images.ts'
 

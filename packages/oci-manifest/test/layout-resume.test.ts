@@ -9,7 +9,16 @@ import {
 } from '@varve/digest'
 import { prepareWorker } from '@varve/testing/workers'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  linkSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type ImageLayout, openLayout } from '../src/layout.ts'
@@ -200,4 +209,26 @@ t.test('L1: what a killed process left is gone on with by another', async (t) =>
   t.ok((rest.starts[0] ?? 0) > 2_000_000, 'the longer of the two')
   t.ok(readFileSync(join(layout.directory, 'blobs', ...blob.digest.split(':'))).equals(zeros))
   t.strictSame(filesOf(layout), CLEAN)
+})
+
+t.test('S11: a file that has another name, and what is no file, is not gone on with', async (t) => {
+  const layout = await makeLayout(t)
+  const zeros = new Uint8Array(4_000_000)
+  const blob = describe('x/y', zeros)
+  const victim = join(layout.directory, '..', 'victim')
+  writeFileSync(victim, new Uint8Array(2_000_000).fill(1))
+  const partial = join(layout.directory, `.varve-${blob.digest.replace(':', '-')}.partial`)
+  linkSync(victim, partial)
+  const source = makeSource(zeros)
+  await layout.write(blob, source)
+  t.strictSame(source.starts, [0])
+  t.ok(
+    readFileSync(victim).every((byte) => byte === 1),
+    'the other file is as it was',
+  )
+
+  const other = describe('x/y', new Uint8Array(3_000_000))
+  symlinkSync(victim, join(layout.directory, `.varve-${other.digest.replace(':', '-')}.partial`))
+  await layout.write(other, makeSource(new Uint8Array(3_000_000)))
+  t.ok(readFileSync(victim).every((byte) => byte === 1))
 })

@@ -124,7 +124,7 @@ function blobEntry(
     open: async () => {
       const source = await read()
       if (source === undefined) throw notFound(descriptor)
-      return verify(source.open(withSignal(signal)), descriptor)
+      return verify(unverifiedSource(source).open(withSignal(signal)), descriptor)
     },
   }
 }

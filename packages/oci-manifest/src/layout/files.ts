@@ -91,6 +91,12 @@ export async function fileSize(path: string): Promise<number | undefined> {
   return found.size
 }
 
+/** Size of a regular file that has no other name; `undefined` for whatever somebody else has put there. */
+export async function loneFileSize(path: string): Promise<number | undefined> {
+  const found = await entryOf(path)
+  return found?.isFile() === true && found.nlink === 1 ? found.size : undefined
+}
+
 /** Makes a file count as new if it is older than `ageMs`; tells whether it is still there. */
 export async function touchFile(path: string, ageMs: number): Promise<boolean> {
   const found = await entryOf(path)

@@ -26,7 +26,7 @@ import { open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { OciManifestError } from '../errors.ts'
 import { createAppender } from './appender.ts'
-import { fileSize, isSystemError, syncDirectory, system } from './files.ts'
+import { isSystemError, loneFileSize, syncDirectory, system } from './files.ts'
 import { hostScope, isAlive } from './owner.ts'
 
 /** Less is not worth going on with. */
@@ -79,7 +79,7 @@ async function takeOver(root: string, { digest, size }: Descriptor): Promise<Att
   for (const name of await system(readdir(root))) {
     if (!mayBeTaken(name, digest)) continue
     const path = join(root, name)
-    const length = await fileSize(path)
+    const length = await loneFileSize(path)
     if (length !== undefined && length > 0 && length <= size) candidates.push({ path, length })
   }
   for (const { path, length } of candidates.toSorted((a, b) => b.length - a.length)) {
@@ -138,7 +138,7 @@ async function* continued(
 /** Leaves a file to the next writer, unless there is a longer one already. */
 async function giveUp(root: string, temporary: string, digest: Digest, length: number): Promise<void> {
   const path = join(root, givenUpName(digest))
-  const isLonger = length >= MIN_PARTIAL_BYTES && length > ((await fileSize(path)) ?? 0)
+  const isLonger = length >= MIN_PARTIAL_BYTES && length > ((await loneFileSize(path)) ?? 0)
   await (isLonger ? rename(temporary, path) : unlink(temporary)).catch(() => undefined)
 }
 
