@@ -116,4 +116,6 @@ t.test('copies that cannot be meant end with 2, and write nothing', async (t) =>
   t.equal(missing.code, 1)
   t.match(missing.err, /gone/)
   t.equal(readFileSync(join(directory, 'kept.tar'), 'utf8'), 'kept', 'what is there stays')
+  await varve('copy', `${layout}:gone`, join(directory, 'out'))
+  t.notOk(existsSync(join(directory, 'out')), 'no layout is made for an image that is not there')
 })

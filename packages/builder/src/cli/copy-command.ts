@@ -53,8 +53,11 @@ export async function runCopy(
   const workspace = await openWorkspace(cacheDirectory(flags.cacheDir, context))
   const client = await openRegistryClient(context, flags, workspace)
   try {
+    const source = await openSource(from, client)
+    // Before anything is made where it shall go.
+    await source.from.resolve(source.image, { signal })
     const result = await copyImage({
-      ...(await openSource(from, client)),
+      ...source,
       ...(await openTarget(to, flags.format, client)),
       ...(platforms.length > 0 && { platforms, sparse: flags.sparse }),
       referrers: flags.referrers,
