@@ -7,6 +7,7 @@ import { algorithmOf, type Descriptor, type Digest, DigestError, digestStream } 
 import type { ContentOptions } from '../content.ts'
 import { OciManifestError } from '../errors.ts'
 import { compressionOf, type LayerCompression } from '../media-types.ts'
+import { gunzip } from './gunzip.ts'
 
 /** How to undo compression, and how far. */
 export interface DecompressOptions {
@@ -60,7 +61,7 @@ function uncompressed(
   { decompress }: DecompressOptions,
 ): AsyncIterable<Uint8Array> {
   const compression = compressionOf(mediaType)
-  if (compression === 'gzip') return ReadableStream.from(bytes).pipeThrough(new DecompressionStream('gzip'))
+  if (compression === 'gzip') return gunzip(bytes)
   return compression === 'zstd' && decompress !== undefined ? decompress(compression, bytes) : bytes
 }
 
