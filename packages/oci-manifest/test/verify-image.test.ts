@@ -249,6 +249,17 @@ t.test('a gzip layer may have several members, and a diffID of SHA-512', async (
   )
 })
 
+t.test('runtimes without node:zlib find the same diffID, of a layer of one member', async (t) => {
+  const content = new MemoryContent()
+  const layer = content.put(MEDIA_TYPE_OCI_LAYER_GZIP, new Uint8Array(gzipSync('one')))
+  const config = putConfig(content, [digestOf(utf8('one'))])
+  t.intercept(process, 'getBuiltinModule', { value: () => undefined })
+  t.same(
+    await verifyImage(content, putManifest(content, { config: plain(config), layers: [plain(layer)] })),
+    [],
+  )
+})
+
 t.test('S10 a body without end is left at the first byte too many', async (t) => {
   const content = new MemoryContent()
   const { manifest } = makeImage(content, 'x')
