@@ -4,21 +4,27 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createMemoryStore } from '@varve/cache-store'
 import { bytesSource, describe, digestOf } from '@varve/digest'
+import { fileSource } from '@varve/digest/node'
+import { fromTar, openLayer } from '@varve/layer'
 import {
   assembleIndex,
   assembleImage,
   type AssembledImage,
+  hostPlatform,
   MEDIA_TYPE_OCI_LAYER,
   parsePlatform,
   readImage,
+  verifyImage,
 } from '@varve/oci-manifest'
 import { type ImageLayout, openLayout } from '@varve/oci-manifest/layout'
 import { createRegistryHandler, listen } from '@varve/registry/server'
 import t from 'tap'
 import { copy } from '../src/images/copy.ts'
 import { embed } from '../src/images/embed.ts'
+import { flattenTag } from '../src/images/flatten.ts'
 import { pull } from '../src/images/pull.ts'
 import { push } from '../src/images/push.ts'
+import { packDirectory } from '../src/layers/pack.ts'
 
 t.test(
   'an image is pushed to a registry of our own, copied there, and pulled through a mirror',
@@ -55,6 +61,39 @@ t.test(
     t.equal(image.platform.architecture, 'arm64')
   },
 )
+
+t.test('an image of two layers becomes one of a single layer, with the same files', async (t) => {
+  const directory = t.testdir({ one: { a: 'a' }, two: { b: 'b' } })
+  const layout = await openLayout(join(directory, 'layout'), { create: true })
+  const layers = []
+  for (const name of ['one', 'two']) {
+    const file = join(directory, `${name}.tar.gz`)
+    const layer = await packDirectory(join(directory, name), file)
+    await layout.write(layer.descriptor, fileSource(file))
+    layers.push(layer)
+  }
+  const { config, manifest } = assembleImage({
+    platform: hostPlatform(),
+    layers,
+    history: [{ created_by: 'one' }, { created_by: 'two' }],
+    created: '2026-01-01T00:00:00Z',
+  })
+  for (const { descriptor, bytes } of [config, manifest]) await layout.write(descriptor, bytesSource(bytes))
+  await layout.tag('many', manifest.descriptor)
+
+  const digest = await flattenTag(layout, 'many', 'one')
+  const image = await readImage(layout, await layout.resolve('one'))
+  t.equal(image.descriptor.digest, digest)
+  t.strictSame(await verifyImage(layout, image.descriptor), [])
+  const [layer, ...more] = image.manifest.value.layers
+  t.equal(more.length, 0)
+  const [diffID] = image.config.value.rootfs.diff_ids
+  const tree = await fromTar(openLayer(layer!, diffID!, (await layout.read(layer!))!).uncompressed)
+  t.strictSame(
+    [...tree].map(({ path }) => path),
+    ['', 'a', 'b'],
+  )
+})
 
 t.test('the README quotes them', async (t) => {
   const readme = readFileSync(
