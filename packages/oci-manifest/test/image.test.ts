@@ -2,82 +2,33 @@
 import { bytesSource, type Descriptor, digestOf } from '@varve/digest'
 import t from 'tap'
 import {
-  ANNOTATION_REFERENCE_DIGEST,
-  ANNOTATION_REFERENCE_TYPE,
   assembleImage,
-  assembleIndex,
   copyContent,
   EMPTY_DESCRIPTOR,
   type Finding,
-  type IndexEntry,
   MEDIA_TYPE_OCI_CONFIG,
   MEDIA_TYPE_OCI_INDEX,
   MEDIA_TYPE_OCI_LAYER,
   MEDIA_TYPE_OCI_LAYER_ZSTD,
   MEDIA_TYPE_OCI_MANIFEST,
-  type Parsed,
   parsePlatform,
-  type Platform,
   readImage,
   verifyImage,
-  writeJson,
-  type JsonInput,
 } from '../src/index.ts'
 import { EPOCH, makeImage, makeLayer, MemoryContent, utf8 } from './fixtures/content.ts'
+import {
+  AMD64,
+  ARM64,
+  entry,
+  makeIndex,
+  plain,
+  put,
+  putIndex,
+  putManifest,
+} from './fixtures/index-of-images.ts'
 
-const AMD64 = parsePlatform('linux/amd64')
-const ARM64 = parsePlatform('linux/arm64')
 const INVALID = 'ERR_OCI_MANIFEST_INVALID'
 const NOT_FOUND = 'ERR_OCI_MANIFEST_NOT_FOUND'
-
-function put<T>(content: MemoryContent, { descriptor, bytes }: Parsed<T>): Descriptor {
-  return content.put(descriptor.mediaType, bytes)
-}
-
-function putIndex(content: MemoryContent, entries: readonly IndexEntry[]): Descriptor {
-  return put(content, assembleIndex(entries))
-}
-
-function putManifest(content: MemoryContent, members: { readonly [key: string]: JsonInput }): Descriptor {
-  const bytes = writeJson({ schemaVersion: 2, mediaType: MEDIA_TYPE_OCI_MANIFEST, ...members })
-  return content.put(MEDIA_TYPE_OCI_MANIFEST, bytes)
-}
-
-function entry(descriptor: Descriptor, platform?: Platform): IndexEntry {
-  return platform === undefined ? descriptor : { ...descriptor, platform }
-}
-
-const plain = (descriptor: Descriptor): { [key: string]: JsonInput } => ({
-  mediaType: descriptor.mediaType,
-  digest: descriptor.digest,
-  size: descriptor.size,
-})
-
-/** An index of two images, an attestation about the first, and an artifact. */
-function makeIndex(content: MemoryContent) {
-  const amd64 = makeImage(content, 'amd64', { platform: AMD64 })
-  const arm64 = makeImage(content, 'arm64', { platform: ARM64 })
-  const statement = content.put('application/vnd.in-toto+json', utf8('{"_type":"statement"}'))
-  content.put(EMPTY_DESCRIPTOR.mediaType, utf8('{}'))
-  const attestation = putManifest(content, {
-    artifactType: 'application/vnd.docker.attestation.manifest.v1+json',
-    config: plain(EMPTY_DESCRIPTOR),
-    layers: [plain(statement)],
-    subject: plain(amd64.manifest.descriptor),
-  })
-  const index = putIndex(content, [
-    entry(arm64.manifest.descriptor, ARM64),
-    entry(amd64.manifest.descriptor, AMD64),
-    {
-      ...entry(attestation, { os: 'unknown', architecture: 'unknown' }),
-      annotations: {
-        [ANNOTATION_REFERENCE_TYPE]: 'attestation-manifest',
-        [ANNOTATION_REFERENCE_DIGEST]: amd64.manifest.descriptor.digest,
-      },
-    },
-  ])
-  return { amd64, arm64, attestation, statement, index }
-}
 
 t.test('readImage chooses from an index by platform', async (t) => {
   const content = new MemoryContent()
