@@ -107,7 +107,7 @@ async function removeBlob(
   const size = await fileSize(path)
   if (size === undefined || !(await isOlder(path, graceMs))) return undefined
   if (dryRun) return size
-  if (!(await held.isHeld())) {
+  if (!held.isHeld()) {
     throw new OciManifestError('ERR_OCI_MANIFEST_LOCKED', 'The lock was taken away during a collection')
   }
   // Aside first: who touches it before finds it young there, and who looks for it after finds it gone.

@@ -4,7 +4,7 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import { constants, lstatSync, type Stats } from 'node:fs'
+import { constants, lstatSync, renameSync, type Stats } from 'node:fs'
 import { type FileHandle, lstat, lutimes, open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { OciManifestError } from '../errors.ts'
@@ -28,7 +28,7 @@ export interface Replacement {
   readonly path: string
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   /** Asked last of all; if the answer is no, nothing happens. */
-  readonly confirm?: () => Promise<boolean>
+  readonly confirm?: () => boolean
 }
 
 /**
@@ -42,15 +42,24 @@ export async function replaceFile({ root, path, chunks, confirm }: Replacement):
   let placed = false
   try {
     await writeAll(handle, chunks)
-    if (confirm === undefined || (await confirm())) {
-      await system(rename(temporary, path))
-      placed = true
-      await syncDirectory(dirname(path))
-    }
+    placed = await system(confirm === undefined ? place(temporary, path) : placeIf(confirm, temporary, path))
+    if (placed) await syncDirectory(dirname(path))
   } finally {
     if (!placed) await unlink(temporary).catch(() => undefined)
   }
   return placed
+}
+
+async function place(temporary: string, path: string): Promise<true> {
+  await rename(temporary, path)
+  return true
+}
+
+/** In one go: a process that is suspended between the two would undo what others have done meanwhile. */
+async function placeIf(confirm: () => boolean, temporary: string, path: string): Promise<boolean> {
+  if (!confirm()) return false
+  renameSync(temporary, path)
+  return true
 }
 
 /** A new name that {@link removeAbandoned} knows. */

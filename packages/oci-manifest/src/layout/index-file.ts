@@ -95,7 +95,7 @@ async function tryUpdate(root: string, change: Change, lock: Lock): Promise<bool
   const path = join(root, 'index.json')
   const placed = await replaceFile({ root, path, chunks, confirm: () => lock.isHeld() })
   // Who took the lock away at the last moment may have read the file before this change was in it.
-  return placed && (await lock.isHeld())
+  return placed && lock.isHeld()
 }
 
 /** Other tools write the file in place, so that it is cut off for a moment; what is not understood is read again. */

@@ -9,7 +9,7 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import { constants } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -29,7 +29,7 @@ export interface LockOptions {
 /** A lock that is ours, unless somebody thought us dead. */
 export interface Lock {
   /** Whether it still is. To be asked right before what it protects. */
-  isHeld(): Promise<boolean>
+  isHeld(): boolean
   /** Gives it up; leaves alone what is not ours. */
   release(): Promise<void>
 }
@@ -53,6 +53,9 @@ interface Sighting {
 
 const HEARTBEAT_MS = 1000
 
+/** The longest time between two tries. */
+const MAX_WAIT_MS = 15
+
 /** What is read of a file that may be anybody's. Ours are shorter. */
 const MAX_TEXT_BYTES = 4096
 
@@ -65,7 +68,7 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
   const { timeoutMs = 30_000, staleMs = 10_000, signal } = options
   const deadline = performance.now() + timeoutMs
   let sighting: Sighting | undefined
-  for (let attempt = 0; ; attempt += 1) {
+  for (;;) {
     signal?.throwIfAborted()
     const lock = await tryLock(path)
     if (lock !== undefined) return lock
@@ -75,15 +78,14 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
       continue
     }
     if (performance.now() >= deadline) throw timedOut(path, timeoutMs, sighting)
-    // Random, so that those who wait do not all come back at once.
-    await wait(
-      5 + Math.random() * Math.min(100, 10 * (attempt + 1)),
-      undefined,
-      signal === undefined ? {} : { signal },
-    ).catch((error: unknown) => {
-      signal?.throwIfAborted()
-      throw error
-    })
+    // Random, so that those who wait do not all come back at once; and often, since an owner who has more to do leaves it
+    // free for less than a millisecond. Who came back every 100 ms was seen to get nothing in 30 s.
+    await wait(1 + Math.random() * MAX_WAIT_MS, undefined, signal === undefined ? {} : { signal }).catch(
+      (error: unknown) => {
+        signal?.throwIfAborted()
+        throw error
+      },
+    )
   }
 }
 
@@ -100,10 +102,10 @@ async function tryLock(path: string): Promise<Lock | undefined> {
   // The handle, not the path: if the lock was taken from us, the one in its place is not ours to touch.
   const heartbeat = setInterval(() => void touch(handle), HEARTBEAT_MS)
   heartbeat.unref()
-  const isHeld = async (): Promise<boolean> => (await readText(path).catch(() => '')) === text
+  const isHeld = (): boolean => readTextIfThere(path) === text
   const release = async (): Promise<void> => {
     clearInterval(heartbeat)
-    if (await isHeld()) await unlink(path).catch(() => undefined)
+    if (isHeld()) await unlink(path).catch(() => undefined)
     await handle.close()
   }
   try {
@@ -128,7 +130,7 @@ async function look(path: string, before: Sighting | undefined): Promise<Sightin
     const found = await lstat(path)
     const { ino: inode, mtimeMs: touched } = found
     const isFile = found.isFile()
-    const text = isFile ? await readText(path) : ''
+    const text = isFile ? readText(path) : ''
     const same = before?.text === text && before.inode === inode && before.touched === touched
     return same ? before : { isFile, text, inode, touched, since: performance.now() }
   } catch (error) {
@@ -138,15 +140,23 @@ async function look(path: string, before: Sighting | undefined): Promise<Sightin
 }
 
 /** The beginning of a file, not through a link, and without waiting for the other end of a pipe. */
-async function readText(path: string): Promise<string> {
+function readText(path: string): string {
   // Windows lacks both flags, and does not need them.
   const flags = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
-  const handle = await open(path, constants.O_RDONLY | flags)
+  const file = openSync(path, constants.O_RDONLY | flags)
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_TEXT_BYTES), 0, MAX_TEXT_BYTES, 0)
-    return buffer.toString('utf8', 0, bytesRead)
+    const buffer = Buffer.alloc(MAX_TEXT_BYTES)
+    return buffer.toString('utf8', 0, readSync(file, buffer, 0, MAX_TEXT_BYTES, 0))
   } finally {
-    await handle.close()
+    closeSync(file)
+  }
+}
+
+function readTextIfThere(path: string): string | undefined {
+  try {
+    return readText(path)
+  } catch {
+    return undefined
   }
 }
 
@@ -168,10 +178,8 @@ async function takeAway(path: string, sighting: Sighting): Promise<void> {
     if (isSystemError(error, 'ENOENT')) return
     await system(Promise.reject(error))
   }
-  const { text, inode } = {
-    text: await readText(aside).catch(() => undefined),
-    inode: (await lstat(aside)).ino,
-  }
+  const text = readTextIfThere(aside)
+  const { ino: inode } = await lstat(aside)
   // Put back what was not meant; if that fails, its owner finds out by `isHeld`, and starts again.
   if (text !== sighting.text || inode !== sighting.inode) await link(aside, path).catch(() => undefined)
   await unlink(aside).catch(() => undefined)
