@@ -4,7 +4,7 @@
  * @module
  */
 import type { ByteSource, OpenOptions } from '@varve/digest'
-import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, read as readInBackground, readSync } from 'node:fs'
 import { LayerError, quoted, systemCode } from './errors.ts'
 import { isLongLocation, joinLocation, type Location, withLocation } from './location.ts'
 
@@ -12,6 +12,9 @@ const CHUNK = 1024 * 1024
 
 /** `O_NONBLOCK`: a FIFO that took the place of the file must not hold us up. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** How a read ended: with so many bytes, or with what went wrong. */
+export type ReadOutcome = number | Error
 
 /**
  * Bytes of a file that must stay as it is while the tree is in use.
@@ -64,20 +67,51 @@ export class FileContent implements ByteSource {
     left: number,
     position: number | null = null,
   ): number {
-    let read: number
+    let outcome: ReadOutcome
     try {
-      read = readSync(fd, target, at, length === left ? length + 1 : length, position)
+      outcome = readSync(fd, target, at, lengthToAsk(length, left), position)
     } catch (error) {
-      // What cannot be read at an offset is no file any more.
-      const changed = systemCode(error) === 'ESPIPE'
-      throw this.error(changed ? 'ERR_LAYER_CHANGED' : 'ERR_LAYER_READ', 'could not be read', error)
+      outcome = error as Error
     }
-    if (read === 0 || read > left)
+    return this.finishRead(outcome, left)
+  }
+
+  /**
+   * Starts the same read of the next bytes on another thread; {@link finishRead} says what became of it. Until then the
+   * descriptor must stay open, and the target belongs to the read. The promise is never rejected, so it can be left
+   * alone for a while.
+   */
+  async startRead(
+    fd: number,
+    target: Uint8Array,
+    at: number,
+    length: number,
+    left: number,
+  ): Promise<ReadOutcome> {
+    return new Promise((resolve) => {
+      readInBackground(fd, target, at, lengthToAsk(length, left), null, (error, count) =>
+        resolve(error ?? count),
+      )
+    })
+  }
+
+  /**
+   * Gives how many bytes were read.
+   *
+   * @throws {LayerError} As {@link readFile}.
+   */
+  finishRead(outcome: ReadOutcome, left: number): number {
+    if (typeof outcome !== 'number') {
+      // What cannot be read at an offset is no file any more.
+      const changed = systemCode(outcome) === 'ESPIPE'
+      throw this.error(changed ? 'ERR_LAYER_CHANGED' : 'ERR_LAYER_READ', 'could not be read', outcome)
+    }
+    if (outcome === 0 || outcome > left)
       throw this.error(
         'ERR_LAYER_CHANGED',
-        read === 0 ? 'shrank while it was read' : 'grew while it was read',
+        outcome === 0 ? 'shrank while it was read' : 'grew while it was read',
       )
-    return read
+    return outcome
   }
 
   async *open({ start = 0, end = this.size, signal }: OpenOptions = {}): AsyncGenerator<
@@ -110,4 +144,9 @@ export class FileContent implements ByteSource {
       cause,
     })
   }
+}
+
+/** The last bytes are asked for with one more, which only a file that has grown can give. */
+function lengthToAsk(length: number, left: number): number {
+  return length === left ? length + 1 : length
 }

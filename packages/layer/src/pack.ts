@@ -14,9 +14,9 @@ import {
 import { closeSync } from 'node:fs'
 import type { Entry } from './entry.ts'
 import { LayerError, quoted } from './errors.ts'
-import { FileContent } from './file-content.ts'
-import { allocateBlock } from './tar/block.ts'
-import { encodeMember, type EncodeOptions, sizeOf, writeSimpleMember } from './tar/encode.ts'
+import { FileContent, type ReadOutcome } from './file-content.ts'
+import { allocateChunk, ChunkWriter } from './pack/chunk-writer.ts'
+import { type EncodeOptions, sizeOf } from './tar/encode.ts'
 import { BLOCK } from './tar/header.ts'
 import type { Tree } from './tree.ts'
 import { parseWhiteout } from './whiteout.ts'
@@ -32,12 +32,6 @@ export interface PackOptions extends EncodeOptions {
   readonly signal?: AbortSignal
 }
 
-/** Bytes of each chunk but the last: also what is compressed at a time. */
-const CHUNK = 1024 * 1024
-
-/** Room behind a chunk: a file that has grown is found by reading a byte too many. */
-const SLACK = BLOCK
-
 /** The end marker: POSIX.1-2017 pax, "ustar Interchange Format". */
 const END_MARKER = Buffer.alloc(2 * BLOCK)
 
@@ -45,7 +39,8 @@ const END_MARKER = Buffer.alloc(2 * BLOCK)
  * Writes a tree of raw members as an uncompressed archive: a function of the tree and nothing else.
  *
  * Each directory comes before what is in it, and in each directory the whiteouts first. Chunks are 1 MiB and belong to
- * the reader. Files of a {@link fromDirectory} tree are read synchronously.
+ * the reader. Files of a {@link fromDirectory} tree are read synchronously, but for large ones: their next chunk is read
+ * on another thread while the reader has the last.
  *
  * @throws {LayerError} `ERR_LAYER_ENTRY`, `ERR_LAYER_PATH` as {@link encodeMember}, and `ERR_LAYER_ENTRY` for a file
  *   without content; `ERR_LAYER_WHITEOUT` for a real file named like a whiteout; `ERR_LAYER_CHANGED` if a content is not
@@ -53,11 +48,6 @@ const END_MARKER = Buffer.alloc(2 * BLOCK)
  */
 export async function* pack(tree: Tree, options: PackOptions = {}): AsyncGenerator<Uint8Array, void, void> {
   yield* packChunks(tree, options, allocateChunk)
-}
-
-/** Memory for one chunk of {@link packChunks}. */
-export function allocateChunk(): Buffer {
-  return allocateBlock(CHUNK + SLACK)
 }
 
 /** {@link pack} into memory that the caller provides, and may use again when it is done with a chunk. */
@@ -118,23 +108,34 @@ function writeMember(
   return undefined
 }
 
-function* writeFile(
+/**
+ * Writes a content that ends in a later chunk. While the reader is at work on a chunk, the next is read on another
+ * thread. What is left in the end, which is less than a chunk, is read at once, since a wait has its price too.
+ */
+async function* writeFile(
   writer: ChunkWriter,
   content: FileContent,
   entry: Entry,
   hash: ContentHash | undefined,
   signal: AbortSignal | undefined,
-): Generator<Uint8Array, void, void> {
+): AsyncGenerator<Uint8Array, void, void> {
   const fd = openContent(content, entry)
+  let ahead: Promise<ReadOutcome> | undefined
   try {
     for (let left = entry.size; left > 0;) {
-      left -= readPiece(writer, content, entry, hash, fd, left)
+      if (ahead === undefined) left -= readPiece(writer, content, entry, hash, fd, left)
+      else left -= takePiece(writer, entry, hash, content.finishRead(await ahead, left))
+      ahead = undefined
       if (writer.full.length > 0) {
         signal?.throwIfAborted()
+        const { buffer, used, room } = writer
+        if (left >= room) ahead = content.startRead(fd, buffer, used, room, left)
         yield* writer.take()
       }
     }
   } finally {
+    // Else the thread could read from a file that is opened next and gets this descriptor.
+    await ahead
     closeSync(fd)
   }
 }
@@ -154,7 +155,12 @@ function readPiece(
   left: number,
 ): number {
   const { buffer, used, room } = writer
-  const read = content.readFile(fd, buffer, used, Math.min(left, room), left)
+  return takePiece(writer, entry, hash, content.readFile(fd, buffer, used, Math.min(left, room), left))
+}
+
+/** Takes what has been read into the chunk; gives how many bytes they were. */
+function takePiece(writer: ChunkWriter, entry: Entry, hash: ContentHash | undefined, read: number): number {
+  const { buffer, used } = writer
   hash?.update(buffer.subarray(used, used + read), entry.size)
   writer.advance(read)
   return read
@@ -191,79 +197,6 @@ class ContentHash {
 
   finish(): Digest {
     return this.#digest ?? this.#digester?.finish().digest ?? digestOf(new Uint8Array())
-  }
-}
-
-/** Fills chunks; those that are full wait to be taken. */
-class ChunkWriter {
-  full: Uint8Array[] = []
-  readonly #allocate: () => Buffer
-  #buffer: Buffer
-  #used = 0
-
-  constructor(allocate: () => Buffer) {
-    this.#allocate = allocate
-    this.#buffer = allocate()
-  }
-
-  header(entry: Entry, options: EncodeOptions): void {
-    // Members begin at multiples of 512, so a block never lies across two chunks.
-    if (writeSimpleMember(entry, this.#buffer, this.#used, options)) this.advance(BLOCK)
-    else this.append(encodeMember(entry, options))
-  }
-
-  append(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.byteLength;) {
-      const length = Math.min(bytes.byteLength - at, CHUNK - this.#used)
-      this.#buffer.set(
-        at === 0 && length === bytes.byteLength ? bytes : bytes.subarray(at, at + length),
-        this.#used,
-      )
-      this.advance(length)
-      at += length
-    }
-  }
-
-  /** The chunk being filled, with one more byte of memory than there is {@link room} for. */
-  get buffer(): Buffer {
-    return this.#buffer
-  }
-
-  /** Where in it the next bytes go. */
-  get used(): number {
-    return this.#used
-  }
-
-  get room(): number {
-    return CHUNK - this.#used
-  }
-
-  advance(length: number): void {
-    this.#used += length
-    if (this.#used < CHUNK) return
-    this.full.push(this.#buffer.subarray(0, CHUNK))
-    this.#buffer = this.#allocate()
-    this.#used = 0
-  }
-
-  /** Fills up to a whole block. */
-  pad(): void {
-    const rest = this.#used % BLOCK
-    if (rest === 0) return
-    // Not by the method of `Buffer`, whose checks cost more than the bytes (measured).
-    Uint8Array.prototype.fill.call(this.#buffer, 0, this.#used, this.#used + BLOCK - rest)
-    this.advance(BLOCK - rest)
-  }
-
-  take(): Uint8Array[] {
-    const { full } = this
-    if (full.length > 0) this.full = []
-    return full
-  }
-
-  finish(): Uint8Array[] {
-    if (this.#used > 0) this.full.push(this.#buffer.subarray(0, this.#used))
-    return this.take()
   }
 }
 

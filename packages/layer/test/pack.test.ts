@@ -1,8 +1,19 @@
-import { createHash } from 'node:crypto'
-import { appendFileSync, readFileSync, truncateSync } from 'node:fs'
+import { createHash, pbkdf2, randomBytes } from 'node:crypto'
+import {
+  appendFileSync,
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { bytesSource, type Digest, digestOf } from '@varve/digest'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import {
   createEntry,
   fromDirectory,
@@ -14,6 +25,7 @@ import {
   Tree,
   withPath,
 } from '../src/index.ts'
+import { FileContent } from '../src/file-content.ts'
 import {
   archive,
   collect,
@@ -180,6 +192,97 @@ t.test('files of a directory are read to the byte, wherever a chunk ends', async
     truncateSync(`${root}/a`, size - 1)
     await t.rejects(collect(pack(tree)), { code: 'ERR_LAYER_CHANGED', path: 'a' }, 'a byte less')
   }
+})
+
+const LARGE = 6 * 1024 * 1024 + 700
+
+t.test('large files, which are read ahead, are packed to the byte', async (t) => {
+  const { tree, bytes } = await largeTree(t)
+  for (const compression of ['none', 'gzip'] as const) {
+    for (const transient of [false, true]) {
+      const told: Digest[] = []
+      const written: Buffer[] = []
+      const sink = { transient, write: (chunk: Uint8Array) => void written.push(Buffer.from(chunk)) }
+      const { diffID } = await packLayer(tree, sink, {
+        compression,
+        onFile: (_, digest) => told.push(digest),
+      })
+      const blob = Buffer.concat(written)
+      const tar = compression === 'gzip' ? gunzipSync(blob) : blob
+      t.ok(
+        tar.subarray(1024, 1024 + LARGE).equals(bytes),
+        `${compression}, ${transient ? 'transient' : 'kept'}`,
+      )
+      t.equal(diffID, digestOf(tar))
+      t.strictSame(told, [digestOf(bytes)])
+    }
+  }
+})
+
+t.test(
+  'a large file is closed when the reader leaves, but not before its read has ended',
+  { skip: noDescriptors() },
+  async (t) => {
+    const { tree, path } = await largeTree(t)
+    const busy = occupyThreads()
+    const chunks = pack(tree)
+    await chunks.next()
+    const left = chunks.return()
+    await setImmediate()
+    t.equal(descriptorsOf(path), 1, 'the read waits for a thread')
+    await left
+    t.equal(descriptorsOf(path), 0)
+    await busy
+    const full = new Error('disk full')
+    await t.rejects(packLayer(tree, { write: () => Promise.reject(full) }, { compression: 'none' }), full)
+    t.equal(descriptorsOf(path), 0, 'nor stays open when the sink fails')
+  },
+)
+
+t.test(
+  'a signal in the middle of a large file ends packing and closes it',
+  { skip: noDescriptors() },
+  async (t) => {
+    const { tree, path } = await largeTree(t)
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const chunks = pack(tree, { signal: controller.signal })
+    await chunks.next()
+    controller.abort(reason)
+    await t.rejects(chunks.next(), reason)
+    t.equal(descriptorsOf(path), 0)
+  },
+)
+
+t.test('a large file that changes between two chunks is found out', async (t) => {
+  const mebibyte = 1024 * 1024
+  const changes: readonly (readonly [why: string, change: (path: string) => void])[] = [
+    ['a byte less', (path) => truncateSync(path, LARGE - 1)],
+    ['nothing more', (path) => truncateSync(path, mebibyte)],
+    ['a part of what is read ahead', (path) => truncateSync(path, 1.5 * mebibyte)],
+    ['a byte more', (path) => appendFileSync(path, 'y')],
+  ]
+  for (const [why, change] of changes) {
+    const { tree, path } = await largeTree(t)
+    const busy = occupyThreads()
+    const chunks = pack(tree)
+    await chunks.next()
+    change(path)
+    await t.rejects(collect(chunks), { code: 'ERR_LAYER_CHANGED', path: 'large' }, why)
+    await busy
+  }
+})
+
+t.test('a read ahead that fails tells so when it is asked', async (t) => {
+  const content = new FileContent(Buffer.from(t.testdir({})), 'large', LARGE)
+  const fd = openSync('/', 'r')
+  const outcome = await content.startRead(fd, Buffer.alloc(16), 0, 16, LARGE)
+  closeSync(fd)
+  t.throws(() => content.finishRead(outcome, LARGE), {
+    code: 'ERR_LAYER_READ',
+    path: 'large',
+    cause: { code: 'EISDIR' },
+  })
 })
 
 t.test('a chunk belongs to the reader', async (t) => {
@@ -389,3 +492,33 @@ t.test('a layer whose bytes are not the right ones cannot be read', async (t) =>
   await t.rejects(collect(bounded.uncompressed.open()), { code: 'ERR_LAYER_LIMIT' })
   t.equal([...pieces(blob, 1 << 20)].length, Math.ceil(blob.length / (1 << 20)))
 })
+
+/** A directory with nothing but a large file `large`. */
+async function largeTree(t: Test): Promise<{ tree: Tree; path: string; bytes: Buffer }> {
+  const root = t.testdir({})
+  const [path, bytes] = [`${root}/large`, randomBytes(LARGE)]
+  writeFileSync(path, bytes)
+  return { tree: await fromDirectory(root), path, bytes }
+}
+
+/** How many descriptors this process has of a file. */
+function descriptorsOf(path: string): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === path
+    } catch {
+      // That of the list itself.
+      return false
+    }
+  }).length
+}
+
+/** Keeps all threads of the pool at work for a moment, so that a read has to wait. */
+async function occupyThreads(): Promise<void> {
+  const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)
+  await Promise.all(Array.from({ length: threads }, () => promisify(pbkdf2)('x', 'y', 300_000, 32, 'sha512')))
+}
+
+function noDescriptors(): string | false {
+  return process.platform === 'linux' ? false : 'no list of open files on this system'
+}

@@ -28,6 +28,7 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { copyContent, MEDIA_TYPE_OCI_INDEX, MEDIA_TYPE_OCI_MANIFEST, verifyImage } from '../src/index.ts'
+import { replaceFile } from '../src/layout/files.ts'
 import { acquireLock } from '../src/layout/lock.ts'
 import { type ImageLayout, openLayout } from '../src/layout.ts'
 import { formatRoots, openRoots, withRoot } from '../src/roots-writer.ts'
@@ -227,6 +228,34 @@ t.test('S9: wrong bytes leave nothing behind', async (t) => {
   t.notOk(await layout.has(descriptor))
   t.strictSame(readdirSync(directory).toSorted(), ['blobs', 'index.json', 'oci-layout'])
   t.strictSame(blobs(directory), [])
+})
+
+t.test('L1: a file is put in place whole, or nothing is left', async (t) => {
+  const root = scratch(t)
+  const path = join(root, 'file')
+  for (const text of [['one, ', 'two, ', 'three'], ['one'], []]) {
+    t.ok(await replaceFile({ root, path, chunks: text.map(utf8) }))
+    t.equal(readFileSync(path, 'utf8'), text.join(''))
+  }
+  t.notOk(await replaceFile({ root, path, chunks: [utf8('unwanted')], confirm: () => false }))
+  const broken = new Error('cut off')
+  async function* cutOff(): AsyncGenerator<Uint8Array, void, void> {
+    yield utf8('o')
+    throw broken
+  }
+  await t.rejects(replaceFile({ root, path, chunks: cutOff() }), broken)
+  t.equal(readFileSync(path, 'utf8'), '')
+  const taken = join(root, 'taken')
+  mkdirSync(join(taken, 'by a directory'), { recursive: true })
+  await t.rejects(replaceFile({ root, path: taken, chunks: [utf8('one')] }), {
+    code: LAYOUT,
+    cause: { syscall: 'rename' },
+  })
+  await t.rejects(replaceFile({ root: join(root, 'gone'), path, chunks: [utf8('one')] }), {
+    code: LAYOUT,
+    cause: { code: 'ENOENT' },
+  })
+  t.strictSame(readdirSync(root).toSorted(), ['file', 'taken'], 'no temporary files')
 })
 
 t.test('a damaged blob is not handed out, and one of another size is replaced', async (t) => {

@@ -27,7 +27,7 @@ import { isRepositoryName } from './repository-name.ts'
 export interface RegistryClientOptions {
   /**
    * Stays the caller's to close, and goes without `proxy`, `refusePrivateAddresses` and certificates of hosts.
-   * Default: undici.
+   * Default: `node:http`.
    */
   readonly transport?: Transport
   /** Default: none; see `proxyFromEnvironment`. */

@@ -20,10 +20,9 @@ import {
 } from '@varve/digest'
 import { fileSource } from '@varve/digest/node'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { ContentOptions } from '../content.ts'
 import { OciManifestError } from '../errors.ts'
-import { fileSize, isDirectory, isSystemError, replaceFile, system, touchFile } from './files.ts'
+import { fileSize, isDirectory, isSystemError, pathIn, replaceFile, system, touchFile } from './files.ts'
 import { MIN_PARTIAL_BYTES, writeResumable } from './partial.ts'
 
 /** A blob younger than this need not be touched: no collection may be that impatient while others write. */
@@ -72,8 +71,9 @@ export async function writeBlob(
   signal?.throwIfAborted()
   const path = blobPath(root, descriptor.digest)
   if ((await blobDirectory(root, descriptor.digest)) === undefined) {
-    await makeDirectory(join(root, 'blobs'))
-    await makeDirectory(join(root, 'blobs', algorithmOf(descriptor.digest)))
+    const blobs = pathIn(root, 'blobs')
+    await makeDirectory(blobs)
+    await makeDirectory(pathIn(blobs, algorithmOf(descriptor.digest)))
   } else if ((await fileSize(path)) === descriptor.size && (await touchBlob(root, descriptor.digest))) {
     return 'existed'
   }
@@ -98,13 +98,13 @@ export async function makeDirectory(path: string): Promise<void> {
 
 /** The directory a blob would be in, if it exists and nothing on the way is a link. */
 async function blobDirectory(root: string, digest: Digest): Promise<string | undefined> {
-  const blobs = join(root, 'blobs')
-  const directory = join(blobs, algorithmOf(checked(digest)))
+  const blobs = pathIn(root, 'blobs')
+  const directory = pathIn(blobs, algorithmOf(checked(digest)))
   return (await isDirectory(blobs)) && (await isDirectory(directory)) ? directory : undefined
 }
 
 export function blobPath(root: string, digest: Digest): string {
-  return join(root, 'blobs', algorithmOf(checked(digest)), hexOf(digest))
+  return pathIn(pathIn(pathIn(root, 'blobs'), algorithmOf(checked(digest))), hexOf(digest))
 }
 
 /** The type says it is validated; but types do not hold back what comes from plain JavaScript. */

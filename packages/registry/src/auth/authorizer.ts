@@ -159,7 +159,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       const bearer = offered.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'))
       if (bearer === undefined) return logIn(account, challenge, offered, signal)
       const [realm = ''] = (bearer.parameters.get('realm') ?? '').split('#', 1)
-      const isTrusted = admitRealm(realm, rulesOf(challenge.host))
+      const isTrusted = await admitRealm(realm, rulesOf(challenge.host))
       const { kind } = (await credentialOf(account, signal)) ?? {}
       const isDirect =
         kind === 'registry-token' || (kind === 'basic' && !isTrusted && offers(offered, 'basic'))

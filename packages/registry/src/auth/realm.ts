@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { getDomain } from 'tldts'
 import { RegistryError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import { isPrivateHost } from '../hosts/addresses.ts'
@@ -36,9 +35,21 @@ export interface RealmRules {
 /**
  * Tells whether a realm, or where it leads on to, may see the credentials of its registry.
  *
+ * @throws {RegistryError} as {@link assertRealm}
+ */
+export async function admitRealm(target: string, rules: RealmRules): Promise<boolean> {
+  if (assertRealm(target, rules)) return true
+  const realm = new URL(target)
+  const { host } = rules
+  return isOfSameOwner(hostnameOf(realm), realm.port, host.name, hostnameOf(new URL(host.origin)))
+}
+
+/**
+ * Tells whether a realm is the registry itself, or one that the user trusts. Anonymously, others may be asked too.
+ *
  * @throws {RegistryError} `ERR_REGISTRY_REFUSED` if it must not be asked at all.
  */
-export function admitRealm(target: string, { host, hosts, trusted }: RealmRules): boolean {
+export function assertRealm(target: string, { host, hosts, trusted }: RealmRules): boolean {
   if (!WEB_ADDRESS.test(target) || !URL.canParse(target)) {
     throw refused('The registry names a token realm that is not a web address')
   }
@@ -52,7 +63,7 @@ export function admitRealm(target: string, { host, hosts, trusted }: RealmRules)
   if (isRegistry || isTrusted) return true
   if (isPrivateHost(hostnameOf(realm))) refuse(target, 'an address inside a private network')
   hosts.assertTarget(target, host.origin, host.origin)
-  return isOfSameOwner(hostnameOf(realm), realm.port, host.name, hostnameOf(registry))
+  return false
 }
 
 /** Refuses to be led on by a realm. */
@@ -64,18 +75,21 @@ function refused(message: string): RegistryError {
   return new RegistryError('ERR_REGISTRY_REFUSED', message)
 }
 
-function isOfSameOwner(realm: string, port: string, name: string, registry: string): boolean {
+async function isOfSameOwner(realm: string, port: string, name: string, registry: string): Promise<boolean> {
   if (port === '' && KNOWN_REALMS.get(name) === realm) return true
   const customer = AZURE.exec(registry)?.[1]
   if (customer !== undefined) return AZURE.exec(realm)?.[1] === customer
+  // The list takes 20 ms to load (measured), and few registries have their realm elsewhere.
+  suffixes ??= import('tldts')
+  const { getDomain } = await suffixes
+  // The registrable domain: one label below a public suffix. None for addresses and for suffixes themselves.
+  const domainOf = (name: string): string | null =>
+    getDomain(name, { allowPrivateDomains: true, extractHostname: false })
   const domain = domainOf(registry)
   return domain !== null && domainOf(realm) === domain
 }
 
-/** The registrable domain: one label below a public suffix. None for addresses and for suffixes themselves. */
-function domainOf(hostname: string): string | null {
-  return getDomain(hostname, { allowPrivateDomains: true, extractHostname: false })
-}
+let suffixes: Promise<typeof import('tldts')> | undefined
 
 /** With the port, also where it is the default of the scheme. */
 function authorityOf(url: URL): string {

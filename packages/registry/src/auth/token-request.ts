@@ -14,7 +14,7 @@ import { redactUrl } from '../http/redact.ts'
 import { readJsonReply } from '../http/reply-body.ts'
 import type { Transport } from '../http/transport.ts'
 import { basicAuthorization } from './basic.ts'
-import { admitRealm, type RealmRules, refuse } from './realm.ts'
+import { assertRealm, type RealmRules, refuse } from './realm.ts'
 import { parseToken, type Token, type TokenOrigin } from './token.ts'
 
 /** What a realm can be shown. */
@@ -100,7 +100,7 @@ async function exchange<T>(
   const { method, url, authorization, form } = ask
   const { origin } = new URL(url)
   const assertTarget = (target: string, from: string): void => {
-    admitRealm(target, rules)
+    assertRealm(target, rules)
     const to = new URL(target)
     if (to.protocol === 'http:' && from.startsWith('https:')) refuse(target, 'not over HTTPS')
     // A form would be sent again as it is.

@@ -15,6 +15,7 @@ import { DEFAULT_LIMITS } from './limits.ts'
 import { parseWithoutSecrets } from './redact.ts'
 import { parseRetryAfter, retryable } from './retry.ts'
 import type { TransportResponse } from './transport.ts'
+import { TunnelError } from './tunnel.ts'
 
 const MAX_ERRORS = 32
 const MAX_TEXT = 1024
@@ -31,18 +32,9 @@ const BY_STATUS: ReadonlyMap<number, RegistryErrorCode> = new Map<number, Regist
 /** 499 and 520 to 524 are what proxies say when the other side is slow or away. */
 const RETRYABLE: ReadonlySet<number> = new Set([408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524])
 
-const TIMEOUTS: ReadonlySet<string> = new Set([
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'ETIMEDOUT',
-])
-
-/** Nothing that passes by itself: a name that does not exist, certificates, a client that was closed. */
+/** Nothing that passes by itself: a name that does not exist, certificates, a request that cannot be sent at all. */
 const PERMANENT =
-  /^(?:ENOTFOUND$|EPROTO$|CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED|UND_ERR_DESTROYED|UND_ERR_CLOSED|UND_ERR_PRX_TLS)/
-/** undici has no code for a proxy that opens no tunnel. */
-const REFUSED_TUNNEL = /^Proxy response \(4/
+  /^(?:ENOTFOUND$|EPROTO$|CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_|ERR_INVALID_REQUEST$|ERR_TRANSPORT_CLOSED$)/
 
 /** What an error reply is read with. */
 export interface FailureOptions {
@@ -79,22 +71,23 @@ export function connectionFailure(cause: unknown, request: RequestSummary): unkn
   if (cause instanceof RegistryError || cause instanceof DigestError || cause instanceof TypeError)
     return cause
   const code = codeOf(cause)
-  if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
+  if (code === 'ERR_HTTP_CONTENT_LENGTH_MISMATCH') {
     const message = `The body of ${request.method} ${request.url} is not as long as its source said`
     return new DigestError('ERR_DIGEST_SIZE', message, { cause })
   }
-  if (code === 'UND_ERR_HEADERS_OVERFLOW') {
+  if (code === 'HPE_HEADER_OVERFLOW') {
     const message = `The headers of the answer to ${request.method} ${request.url} are too long`
     return new RegistryError('ERR_REGISTRY_LIMIT', message, { cause, request })
   }
   const isOverdue = cause instanceof Error && cause.name === 'TimeoutError'
-  const late = TIMEOUTS.has(code) || isOverdue
+  const late = code === 'ETIMEDOUT' || isOverdue
   const message = `${request.method} ${request.url} ${late ? 'took too long' : 'lost its connection'}`
   const error = new RegistryError(late ? 'ERR_REGISTRY_TIMEOUT' : 'ERR_REGISTRY_CONNECTION', message, {
     cause,
     request,
   })
-  const isRefused = PERMANENT.test(code) || (cause instanceof Error && REFUSED_TUNNEL.test(cause.message))
+  const isRefused =
+    PERMANENT.test(code) || (cause instanceof TunnelError && cause.status >= 400 && cause.status < 500)
   // Whoever takes all of the time that a request has would take it again.
   return isRefused || isOverdue ? error : retryable(error)
 }

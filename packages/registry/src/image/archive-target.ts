@@ -4,7 +4,7 @@
  * @module
  */
 import type { ContentOptions, ContentReader } from '@varve/oci-manifest'
-import { type ArchiveRoot, writeArchive, writeDockerArchive } from '@varve/oci-manifest/archive'
+import type { ArchiveRoot } from '@varve/oci-manifest/archive'
 
 /** How archives are laid out. */
 export type ArchiveFormat = 'oci' | 'docker'
@@ -34,5 +34,13 @@ export interface ArchiveTargetOptions {
  * await copyImage({ from: client.repository('alpine:3.20'), to: archiveTarget('alpine.tar') })
  */
 export function archiveTarget(path: string, { format = 'oci' }: ArchiveTargetOptions = {}): ArchiveTarget {
-  return { path, format, pack: format === 'oci' ? writeArchive : writeDockerArchive }
+  return {
+    path,
+    format,
+    async *pack(roots, from, options) {
+      // Loaded by those only who write one.
+      const { writeArchive, writeDockerArchive } = await import('@varve/oci-manifest/archive')
+      yield* (format === 'oci' ? writeArchive : writeDockerArchive)(roots, from, options)
+    },
+  }
 }
