@@ -6,7 +6,6 @@
 import { ArchiveRoot } from '@varve/oci-manifest/archive'
 import { BlobReader, BlobWriter, ContentOptions, ContentReader, ContentWriter, CopyEvent, ImageIndex, Parsed, PlanOptions, Platform, Reference } from '@varve/oci-manifest'
 import { ByteSource, Descriptor, Digest } from '@varve/digest'
-import { Dispatcher } from 'undici'
 import { LookupFunction } from 'node:net'
 import { RefStore } from '@varve/cache-store'
 
@@ -280,7 +279,6 @@ export interface Transport {
 export type TransportHeaders = ReadonlyMap<string, readonly string[]>;
 
 export interface TransportOptions extends Partial<ConnectionOptions> {
-  readonly dispatcher?: Dispatcher;
   readonly connectTimeoutMs?: number;
   readonly headersTimeoutMs?: number;
   readonly idleTimeoutMs?: number;

@@ -75,8 +75,6 @@ export async function exchange(endpoint: Endpoint, request: HttpRequest): Promis
     throw stopped ?? error
   }
   watch.stop()
-  // Errors come out of the iteration, where there is one.
-  incoming.on('error', () => undefined)
   const body = bodyOf(incoming, watch, finish, () => stopped)
   return {
     status: incoming.statusCode ?? 0,
@@ -118,7 +116,11 @@ async function send(outgoing: ClientRequest, upload: Upload | undefined, watch: 
 
 function replyTo(outgoing: ClientRequest): Promise<IncomingMessage> {
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
-    outgoing.once('response', resolve)
+    outgoing.once('response', (incoming) => {
+      // Errors come out of the iteration, where there is one.
+      incoming.on('error', () => undefined)
+      resolve(incoming)
+    })
     // Stays: errors may come after the reply, and are then told by its body.
     outgoing.on('error', reject)
     outgoing.once('close', () => reject(new Error('The connection was closed')))

@@ -83,8 +83,8 @@ async function isOfSameOwner(realm: string, port: string, name: string, registry
   suffixes ??= import('tldts')
   const { getDomain } = await suffixes
   // The registrable domain: one label below a public suffix. None for addresses and for suffixes themselves.
-  const domainOf = (name: string): string | null =>
-    getDomain(name, { allowPrivateDomains: true, extractHostname: false })
+  const domainOf = (hostname: string): string | null =>
+    getDomain(hostname, { allowPrivateDomains: true, extractHostname: false })
   const domain = domainOf(registry)
   return domain !== null && domainOf(realm) === domain
 }

@@ -27,9 +27,14 @@ export function isInternalName(hostname: string): boolean {
 
 /** Whether an address, with or without brackets, is inside some network. */
 export function isPrivateAddress(address: string): boolean {
-  const bare = address.replace(/^\[|\]$/g, '')
+  const bare = withoutBrackets(address)
   // A list with `::ffff:0:0/96` in it would hold all of IPv4.
   return isIP(bare) === 4 ? contains(PRIVATE_IPV4, bare) : contains(PRIVATE_IPV6, bare)
+}
+
+/** A host name as it is looked up: URLs write an address of IPv6 in brackets. */
+export function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '')
 }
 
 /** A dot at the end makes no difference to a resolver. */
@@ -38,7 +43,7 @@ function withoutDot(hostname: string): string {
 }
 
 function contains(networks: BlockList, name: string): boolean {
-  const address = name.replace(/^\[|\]$/g, '')
+  const address = withoutBrackets(name)
   const version = isIP(address)
   return version !== 0 && networks.check(address, version === 4 ? 'ipv4' : 'ipv6')
 }

@@ -6,7 +6,7 @@
  */
 import { BlockList, isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
-import { isLoopback } from '../hosts/addresses.ts'
+import { isLoopback, withoutBrackets } from '../hosts/addresses.ts'
 
 /** Proxies. Loopback is never reached through one. */
 export interface ProxySettings {
@@ -104,7 +104,7 @@ function createBypass(list: string): (url: URL) => boolean {
     .map((entry) => entry.trim().toLowerCase())
     .map((entry) => (entry === '*' ? () => true : (networkMatcher(entry) ?? hostMatcher(entry))))
   return ({ protocol, hostname, port }) => {
-    const name = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+    const name = withoutBrackets(hostname).replace(/\.$/, '')
     const number = port || (protocol === 'http:' ? '80' : '443')
     return isLoopback(name) || matchers.some((matches) => matches(name, number))
   }

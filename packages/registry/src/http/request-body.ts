@@ -29,27 +29,33 @@ export async function sendBody(
   source: ByteSource,
   { clock, timeoutMs, signal }: Sending,
 ): Promise<boolean> {
-  let isOver = false
-  const over = (): void => {
-    isOver = true
-  }
-  outgoing.once('response', over).once('close', over)
+  const isOver = watchEnd(outgoing)
   const { size } = source
   let sent = 0
   for await (const chunk of source.open(signal && { signal })) {
     sent += chunk.byteLength
     if (size !== undefined && sent > size) throw wrongLength(size, sent)
-    for (let at = 0; at < chunk.byteLength && !isOver; at += PIECE) {
+    for (let at = 0; at < chunk.byteLength && !isOver(); at += PIECE) {
       if (outgoing.write(chunk.subarray(at, at + PIECE))) continue
       clock.start(timeoutMs)
       await drained(outgoing)
       clock.stop()
     }
-    if (isOver) return false
+    if (isOver()) return false
   }
   if (size !== undefined && sent < size) throw wrongLength(size, sent)
   outgoing.end()
   return true
+}
+
+/** Tells whether the request has been answered or broken. */
+function watchEnd(outgoing: ClientRequest): () => boolean {
+  let isOver = false
+  const over = (): void => {
+    isOver = true
+  }
+  outgoing.once('response', over).once('close', over)
+  return () => isOver
 }
 
 /** Resolves when there is room again, or no more use for it. */

@@ -6,6 +6,7 @@
 import { type ClientRequest, request as http } from 'node:http'
 import { Agent, type AgentOptions, request as https, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
+import { withoutBrackets } from '../hosts/addresses.ts'
 import type { Proxy } from './proxy.ts'
 
 /** Thrown where the proxy's words are a no, or nothing that opens a tunnel. */
@@ -47,7 +48,7 @@ export class TunnelAgent extends Agent {
       ...this.#toProxy,
       agent: false,
       method: 'CONNECT',
-      hostname: hostname.replaceAll(/^\[|\]$/g, ''),
+      hostname: withoutBrackets(hostname),
       port,
       path: authority,
       headers: {
