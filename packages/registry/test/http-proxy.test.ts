@@ -189,6 +189,15 @@ t.test(
     t.equal(answer.status, 200, 'a proxy that speaks TLS, with an authority of its own')
     await answer.discard()
     t.strictSame(secured.requests, [`CONNECT ${name}`])
+    const guard = await startProxy(t, () => 403, pair)
+    const tlsOfProxy = () => ({ ca: authority.cert })
+    const named = transportOf(t, { proxy: { http: guard.origin, https: guard.origin }, tlsOf: tlsOfProxy })
+    const ask = { method: 'GET', url: 'http://reg.example.com/', headers: {} }
+    const plain = await named.send(ask)
+    t.equal(plain.status, 403, 'its certificate is for its own name, not for that of the registry')
+    await plain.discard()
+    await t.rejects(named.send({ ...ask, url: 'https://reg.example.com/' }), { code: 'ERR_TUNNEL_REFUSED' })
+    t.strictSame(guard.requests, ['GET http://reg.example.com/', 'CONNECT reg.example.com:443'])
     const wary = transportOf(t, { proxy: { https: secured.origin }, tlsOf })
     await t.rejects(exchangeOver(wary, { hosts }).send(getFrom(host)), { code: 'ERR_REGISTRY_CONNECTION' })
 

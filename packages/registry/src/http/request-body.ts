@@ -19,8 +19,8 @@ export interface Sending {
 }
 
 /**
- * Writes all of a body and ends the request; tells whether it did. Whoever answers before, or breaks the connection, of
- * which the request itself tells, is not sent the rest.
+ * Writes all of a body and ends the request. Whoever answers before, or breaks the connection, of which the request itself
+ * tells, is not sent the rest.
  *
  * @throws Whatever the source throws; `ERR_HTTP_CONTENT_LENGTH_MISMATCH` if it has more or fewer bytes than it said.
  */
@@ -28,7 +28,7 @@ export async function sendBody(
   outgoing: ClientRequest,
   source: ByteSource,
   { clock, timeoutMs, signal }: Sending,
-): Promise<boolean> {
+): Promise<void> {
   const isOver = watchEnd(outgoing)
   const { size } = source
   let sent = 0
@@ -41,11 +41,10 @@ export async function sendBody(
       await drained(outgoing)
       clock.stop()
     }
-    if (isOver()) return false
+    if (isOver()) return
   }
   if (size !== undefined && sent < size) throw wrongLength(size, sent)
   outgoing.end()
-  return true
 }
 
 /** Tells whether the request has been answered or broken. */

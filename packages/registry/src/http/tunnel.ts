@@ -6,7 +6,7 @@
 import { type ClientRequest, request as http } from 'node:http'
 import { Agent, type AgentOptions, request as https, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { withoutBrackets } from '../hosts/addresses.ts'
+import { addressOf } from './address.ts'
 import type { Proxy } from './proxy.ts'
 
 /** Thrown where the proxy's words are a no, or nothing that opens a tunnel. */
@@ -48,8 +48,7 @@ export class TunnelAgent extends Agent {
       ...this.#toProxy,
       agent: false,
       method: 'CONNECT',
-      hostname: withoutBrackets(hostname),
-      port,
+      ...addressOf(hostname, port),
       path: authority,
       headers: {
         host: authority,

@@ -5,8 +5,8 @@
  */
 import { type ClientRequest, type IncomingMessage, request as http } from 'node:http'
 import { request as https } from 'node:https'
-import { withoutBrackets } from '../hosts/addresses.ts'
 import { type Clock, createClock } from './clock.ts'
+import { addressOf } from './address.ts'
 import type { Route } from './connections.ts'
 import { sendBody } from './request-body.ts'
 import type { TransportRequest, TransportResponse } from './transport.ts'
@@ -37,7 +37,6 @@ export async function exchangeOnWire(
   const { signal, body: source } = request
   let stopped: { readonly reason: unknown } | undefined
   let incoming: IncomingMessage | undefined
-  let isSent = source === undefined
   const outgoing = begin(route, request)
   const { answered, refuse } = replyTo(outgoing)
   const stop = (reason: unknown): void => {
@@ -53,7 +52,7 @@ export async function exchangeOnWire(
     clock.finish()
     running.delete(stop)
     signal?.removeEventListener('abort', onAbort)
-    if (isSent && incoming?.readableEnded === true) {
+    if (outgoing.writableFinished && incoming?.readableEnded === true) {
       // The connection goes back to the pool by itself, but not at once: a request sent before would open another one.
       await closing
       return
@@ -69,9 +68,7 @@ export async function exchangeOnWire(
   const sending = async (): Promise<IncomingMessage> => {
     if (source === undefined) outgoing.end()
     await connected
-    if (source !== undefined) {
-      isSent = await sendBody(outgoing, source, { clock, timeoutMs: timeouts.headers, signal })
-    }
+    if (source !== undefined) await sendBody(outgoing, source, { clock, timeoutMs: timeouts.headers, signal })
     if (incoming === undefined) clock.start(timeouts.headers)
     return answered
   }
@@ -105,8 +102,7 @@ function begin({ agent, proxy }: Route, { method, url, headers, body }: Transpor
   try {
     return (protocol === 'https:' ? https : http)({
       protocol,
-      hostname: withoutBrackets(hostname),
-      port,
+      ...addressOf(hostname, port),
       agent,
       method,
       path: proxy === undefined ? pathOf(url) : `${target.origin}${pathOf(url)}`,
