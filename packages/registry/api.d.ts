@@ -397,6 +397,7 @@ export interface ListenOptions {
   readonly port?: number;
   readonly idleTimeoutMs?: number;
   readonly requestTimeoutMs?: number;
+  readonly maxConnections?: number;
   readonly tls?: ServerTls;
 }
 
@@ -449,6 +450,7 @@ export interface RegistryHandlerOptions {
 
 export interface RegistryLimits {
   readonly manifestBytes: number;
+  readonly pendingManifestBytes: number;
   readonly blobBytes: number;
   readonly uploads: number;
   readonly uploadIdleMs: number;

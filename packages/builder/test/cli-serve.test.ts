@@ -1,6 +1,6 @@
 /** `varve serve`, run in this process. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -9,6 +9,7 @@ import { makeCertificates } from '@varve/testing/certificates'
 import { findProgram, needs } from '@varve/testing/peers'
 import { temporaryDirectory } from '@varve/testing/registries'
 import { startServer } from '@varve/testing/servers'
+import { hash } from 'bcryptjs'
 import t, { type Test } from 'tap'
 import { readPasswords } from '../src/cli/htpasswd.ts'
 import { createProgram } from '../src/cli/program.ts'
@@ -128,6 +129,10 @@ t.test('asks for passwords of a file', needs('htpasswd'), async (t) => {
   }
   t.equal(await status(open.url, 'GET', await tokenFor('pull', {})), 200)
   t.equal(await push(open.url, await tokenFor('pull,push', {})), 401, 'nobody')
+  const url = 'https://registry.example:8443'
+  const behind = await serve(t, '--htpasswd', file, '--anonymous-pull', '--public-url', `${url}/`)
+  const led = (await fetch(`${behind.url}/v2/`)).headers.get('www-authenticate')
+  t.equal(led, `Bearer realm="${url}/token",service="varve"`)
   t.equal(await push(open.url, await tokenFor('pull,push', login('me', 'wrong'))), 401)
   t.equal(await push(open.url, await tokenFor('pull,push', login('me', 'p:ss wörd'))), 201)
   const everywhere = await serve(t, '--htpasswd', file, '--host', '0.0.0.0')
@@ -154,6 +159,8 @@ t.test('refuses what it cannot serve', async (t) => {
     [['--store', 'type=http,url=http://127.0.0.1'], /needs a store with names/],
     [['--store', 'type=s3'], /lacks bucket=/],
     [['--anonymous-pull'], /means nothing/],
+    [['--public-url', 'registry.example'], /Not an address such as/],
+    [['--public-url', 'https://registry.example/path'], /Not an address such as/],
     [['--tls-cert', secret], /both/],
     [['--tls-cert', secret, '--tls-key', join(directory, 'missing')], /Cannot read/],
     [['--htpasswd', join(directory, 'missing')], /Cannot read/],
@@ -172,5 +179,32 @@ t.test('refuses what it cannot serve', async (t) => {
 
 t.test('a file without passwords lets nobody in', async (t) => {
   const file = join(t.testdir({ empty: '' }), 'empty')
-  t.equal(await readPasswords(file)('me', ''), false)
+  t.equal(await readPasswords(file, () => t.fail('it can be read'))('me', ''), false)
+})
+
+t.test('a file that changes is read again, and the old one holds while it cannot be', async (t) => {
+  const line = async (name: string, password: string) => `${name}:${await hash(password, 4)}\n`
+  const file = join(t.testdir({ passwords: await line('me', 'one') }), 'passwords')
+  const problems: unknown[] = []
+  const isRight = readPasswords(file, (error) => problems.push(error))
+  // As the file is looked at once a second.
+  const later = () => new Promise((resolve) => setTimeout(resolve, 1050))
+  t.equal(await isRight('me', 'one'), true)
+  writeFileSync(file, (await line('me', 'two')) + (await line('you', 'three')))
+  await later()
+  t.equal(await isRight('me', 'one'), false, 'also what was right a moment ago')
+  t.equal(await isRight('me', 'two'), true)
+  t.equal(await isRight('you', 'three'), true)
+  writeFileSync(file, 'me:plain\n')
+  await later()
+  t.equal(await isRight('you', 'three'), true)
+  t.match(problems, [{ code: 'ERR_BUILDER_USAGE', message: /Line 1/ }])
+  rmSync(file)
+  await later()
+  t.equal(await isRight('you', 'three'), true)
+  t.equal(problems.length, 2, 'told once for each change')
+  writeFileSync(file, await line('you', 'four'))
+  await later()
+  t.equal(await isRight('me', 'two'), false)
+  t.equal(await isRight('you', 'four'), true)
 })

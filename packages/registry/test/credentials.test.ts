@@ -10,6 +10,7 @@ import {
   createFixedCredentials,
   type Credential,
 } from '../src/credentials.ts'
+import { configPaths } from '../src/credentials/config-files.ts'
 import { parseDockerConfig } from '../src/credentials/docker-config.ts'
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -259,6 +260,19 @@ function homeWith(directory: string, files: Readonly<Record<string, object | str
     writeFileSync(join(directory, path), typeof content === 'string' ? content : JSON.stringify(content))
   }
 }
+
+t.test('files: without a session those of podman are below /run, by user', async (t) => {
+  const paths = (environment: Readonly<Record<string, string>>, uid?: number) =>
+    configPaths(environment, '/home/me', uid).map(({ path }) => path)
+  const [docker, config, legacy] = [
+    '/home/me/.docker/config.json',
+    '/home/me/.config/containers/auth.json',
+    '/home/me/.dockercfg',
+  ]
+  t.strictSame(paths({}, 1000), [docker, '/run/containers/1000/auth.json', config, legacy])
+  const session = '/run/user/1000/containers/auth.json'
+  t.strictSame(paths({ XDG_RUNTIME_DIR: '/run/user/1000' }, 1000), [docker, session, config, legacy])
+})
 
 t.test('files: the first that has something wins', async (t) => {
   const home = t.testdir({})

@@ -13,6 +13,7 @@ import {
   listen,
   type RegistryHandler,
   type RegistryHandlerOptions,
+  type ListenOptions,
   type RegistryServer,
 } from '../src/server.ts'
 
@@ -79,8 +80,9 @@ export function memoryHandler(options: Partial<RegistryHandlerOptions> = {}): Re
 export async function startRegistry(
   t: Teardown,
   handler: (request: Request) => Promise<Response> = memoryHandler(),
+  options: ListenOptions = {},
 ): Promise<RegistryServer> {
-  const server = await listen(handler)
+  const server = await listen(handler, options)
   t.teardown(() => server.close())
   return server
 }

@@ -41,6 +41,18 @@ t.test('streams both ways and closes twice', async (t) => {
   await server.close()
 })
 
+t.test('S17: connections beyond the bound are closed, and make room again', async (t) => {
+  const { port, url } = await startRegistry(t, memoryHandler(), { maxConnections: 2 })
+  const sockets = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+  const third = connect(port, '127.0.0.1').resume()
+  await once(third, 'close')
+  t.pass('closed without a word')
+  for (const socket of sockets) socket.destroy()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.equal((await fetch(`${url}/v2/`)).status, 200)
+})
+
 t.test('answers an endless body and then ends it', async (t) => {
   const server = await startRegistry(t)
   const request = httpRequest(`${server.url}/v2/r/manifests/x`, {

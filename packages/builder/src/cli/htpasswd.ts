@@ -4,7 +4,7 @@
  * @module
  */
 import { createHmac, randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { compare, truncates } from 'bcryptjs'
 import { usage } from './options.ts'
 
@@ -18,17 +18,21 @@ const REMEMBERED_MS = 5 * 60 * 1000
 
 const MAX_REMEMBERED = 1000
 
+/** How long a change of the file may go unnoticed. */
+const LOOK_EVERY_MS = 1000
+
 /**
- * Reads a file, once.
+ * Reads a file, and again when it has changed. `onProblem` is told of a new content that cannot be used; the old one
+ * then holds on.
  *
  * @throws {BuilderError} `ERR_BUILDER_USAGE` if it cannot be read, or has a line of another kind; it names the line, and
  *   never its content.
  */
-export function readPasswords(path: string): PasswordCheck {
-  const hashes = parsePasswords(path, textOf(path))
+export function readPasswords(path: string, onProblem: (error: unknown) => void): PasswordCheck {
+  const current = followPasswords(path, onProblem)
   const key = randomBytes(32)
-  const right = new Map<string, number>()
   return async (name, password) => {
+    const { hashes, right } = current()
     // Of what is longer than 72 bytes bcrypt would ignore the rest.
     if (truncates(password)) return false
     const mark = createHmac('sha256', key)
@@ -45,6 +49,44 @@ export function readPasswords(path: string): PasswordCheck {
     const [oldest] = right.keys()
     if (right.size > MAX_REMEMBERED && oldest !== undefined) right.delete(oldest)
     return true
+  }
+}
+
+/** A content of the file. */
+interface Passwords {
+  readonly hashes: ReadonlyMap<string, string>
+  /** Until when what was right stays so, by a mark of the name and password. */
+  readonly right: Map<string, number>
+}
+
+/** Gives the content of a file, the same object for as long as it stays as it is. */
+function followPasswords(path: string, onProblem: (error: unknown) => void): () => Passwords {
+  const read = (): Passwords => ({ hashes: parsePasswords(path, textOf(path)), right: new Map() })
+  let version = versionOf(path)
+  let passwords = read()
+  let looked = performance.now()
+  return () => {
+    if (performance.now() - looked < LOOK_EVERY_MS) return passwords
+    looked = performance.now()
+    const now = versionOf(path)
+    if (now === version) return passwords
+    version = now
+    try {
+      passwords = read()
+    } catch (error) {
+      onProblem(error)
+    }
+    return passwords
+  }
+}
+
+/** Something else whenever a file has been written or replaced. */
+function versionOf(path: string): string {
+  try {
+    const { ino, size, mtimeNs } = statSync(path, { bigint: true })
+    return `${ino} ${size} ${mtimeNs}`
+  } catch {
+    return 'none'
   }
 }
 

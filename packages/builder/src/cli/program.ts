@@ -191,6 +191,7 @@ function defineServe(context: CommandContext): Command {
     .option('--repository-quota <size>', 'how much each repository may hold')
     .option('--htpasswd <file>', 'ask for a password of this file, as htpasswd -B writes it')
     .option('--anonymous-pull', 'ask for it only where something is pushed or deleted', false)
+    .option('--public-url <url>', 'where clients reach it, if a proxy is in front')
     .option('--tls-cert <file>', 'speak HTTPS: the certificate, as PEM')
     .option('--tls-key <file>', 'its key')
     .option('--tls-client-ca <file>', 'serve only clients with a certificate of this authority')

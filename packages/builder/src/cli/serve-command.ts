@@ -36,6 +36,7 @@ export interface ServeFlags {
   readonly repositoryQuota?: string
   readonly htpasswd?: string
   readonly anonymousPull: boolean
+  readonly publicUrl?: string
   readonly tlsCert?: string
   readonly tlsKey?: string
   readonly tlsClientCa?: string
@@ -57,9 +58,11 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
   }
   const { signal } = context
   const tls = readTls(flags)
-  const guard = guardFrom(flags, tls !== undefined)
+  const publicUrl = flags.publicUrl === undefined ? undefined : parseOrigin(flags.publicUrl)
+  const guard = guardFrom(context, flags, (request) => publicUrl ?? originOf(request, tls !== undefined))
   const isLocal = ['127.0.0.1', '::1', 'localhost'].includes(flags.host)
-  if (guard !== undefined && tls === undefined && !isLocal) {
+  const isSecure = tls !== undefined || publicUrl?.startsWith('https:') === true
+  if (guard !== undefined && !isSecure && !isLocal) {
     tell(context, 'Passwords are sent in the clear: use --tls-cert and --tls-key')
   }
   const quota = {
@@ -146,12 +149,16 @@ interface Guard {
  * Passwords; or, where nobody needs one to pull, tokens for them: Docker's daemon pulls from no registry that wants a
  * password without having one.
  */
-function guardFrom({ htpasswd, anonymousPull }: ServeFlags, isSecure: boolean): Guard | undefined {
+function guardFrom(
+  context: CommandContext,
+  { htpasswd, anonymousPull }: ServeFlags,
+  originFor: (request: Request) => string,
+): Guard | undefined {
   if (htpasswd === undefined) {
     if (anonymousPull) throw usage('--anonymous-pull means nothing without --htpasswd')
     return undefined
   }
-  const isRight = readPasswords(htpasswd)
+  const isRight = readPasswords(htpasswd, (error) => tell(context, cacheMessage(error)))
   if (!anonymousPull) {
     const verify = async (caller?: BasicCredentials): Promise<Verdict> =>
       caller !== undefined && (await isRight(caller.username, caller.password)) ? 'allow' : 'challenge'
@@ -159,7 +166,7 @@ function guardFrom({ htpasswd, anonymousPull }: ServeFlags, isSecure: boolean): 
   }
   return createTokenService({
     service: 'varve',
-    realm: (request) => `${isSecure ? 'https' : 'http'}://${hostOf(request)}${TOKENS}`,
+    realm: (request) => `${originFor(request)}${TOKENS}`,
     verify: async (caller, { repository, action }) => {
       if (caller === undefined) return repository !== undefined && action === 'pull' ? 'allow' : 'challenge'
       return (await isRight(caller.username, caller.password)) ? 'allow' : 'challenge'
@@ -168,9 +175,17 @@ function guardFrom({ htpasswd, anonymousPull }: ServeFlags, isSecure: boolean): 
 }
 
 /** Where the client believes us to be; what it says is told to nobody else. */
-function hostOf(request: Request): string {
+function originOf(request: Request, isTls: boolean): string {
   const host = request.headers.get('host') ?? ''
-  return /^[\w.:[\]-]{1,255}$/.test(host) ? host : 'localhost'
+  return `${isTls ? 'https' : 'http'}://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : 'localhost'}`
+}
+
+function parseOrigin(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`) {
+    throw usage(`Not an address such as https://registry.example: ${JSON.stringify(text)}`)
+  }
+  return url.origin
 }
 
 function readTls({ tlsCert, tlsKey, tlsClientCa }: ServeFlags): ServerTls | undefined {

@@ -35,23 +35,35 @@ export async function* readConfigs(options: ConfigFilesOptions): AsyncGenerator<
   }
 }
 
-interface ConfigPath {
+/** A file that may be there. */
+export interface ConfigPath {
   readonly path: string
   readonly isLegacy: boolean
 }
 
-function configPaths(environment: Environment, home: string): ConfigPath[] {
+/** In the order in which they are asked: containers-auth.json(5) and Docker's own rules. `uid` is unknown on Windows. */
+export function configPaths(
+  environment: Environment,
+  home: string,
+  uid: number | undefined = process.getuid?.(),
+): ConfigPath[] {
   const { REGISTRY_AUTH_FILE, DOCKER_CONFIG, XDG_RUNTIME_DIR, XDG_CONFIG_HOME } = environment
   const paths = [
     REGISTRY_AUTH_FILE || undefined,
     join(DOCKER_CONFIG || join(home, '.docker'), 'config.json'),
-    XDG_RUNTIME_DIR ? join(XDG_RUNTIME_DIR, 'containers', 'auth.json') : undefined,
+    runtimeFile(XDG_RUNTIME_DIR, uid),
     join(XDG_CONFIG_HOME || join(home, '.config'), 'containers', 'auth.json'),
   ]
   return [
     ...paths.flatMap((path) => (path === undefined ? [] : [{ path, isLegacy: false }])),
     { path: join(home, '.dockercfg'), isLegacy: true },
   ]
+}
+
+/** Where `podman login` writes; without a session, as in a service, that is below `/run`. */
+function runtimeFile(directory: string | undefined, uid: number | undefined): string | undefined {
+  if (directory) return join(directory, 'containers', 'auth.json')
+  return uid === undefined ? undefined : `/run/containers/${uid}/auth.json`
 }
 
 async function readIfThere(path: string, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {

@@ -70,7 +70,8 @@ export function createProxyChoice(settings: ProxySettings = {}): ProxyChoice {
   const isDirect = createBypass(settings.noProxy ?? '')
   return (origin) => {
     const url = new URL(origin)
-    return isDirect(url) ? undefined : proxies[url.protocol]
+    const proxy = proxies[url.protocol]
+    return proxy === undefined || isDirect(url) ? undefined : proxy
   }
 }
 

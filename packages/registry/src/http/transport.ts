@@ -65,7 +65,8 @@ export function createTransport(options: TransportOptions = {}): Transport {
     async send(request) {
       request.signal?.throwIfAborted()
       if (isClosed) throw closed()
-      return exchangeOnWire(connections.to(new URL(request.url).origin), request, timeouts, running)
+      const target = new URL(request.url)
+      return exchangeOnWire(connections.to(target.origin), target, request, timeouts, running)
     },
     async close() {
       isClosed = true

@@ -24,12 +24,13 @@ const DISCARD_LIMIT = 64 * 1024
 const DISCARD_TIMEOUT_MS = 1000
 
 /**
- * Sends a request and waits for the head of its reply. Until all of that is read it is in `running`, by what ends it.
+ * Sends a request, to the parsed `target`, and waits for the head of its reply. Until all of that is read it is in `running`, by what ends it.
  *
  * Rejects with what went wrong underneath: by `ETIMEDOUT` where a step takes too long.
  */
 export async function exchangeOnWire(
   route: Route,
+  target: URL,
   request: TransportRequest,
   timeouts: Timeouts,
   running: Set<(reason: Error) => void>,
@@ -37,7 +38,7 @@ export async function exchangeOnWire(
   const { signal, body: source } = request
   let stopped: { readonly reason: unknown } | undefined
   let incoming: IncomingMessage | undefined
-  const outgoing = begin(route, request)
+  const outgoing = begin(route, target, request)
   const { answered, refuse } = replyTo(outgoing)
   const stop = (reason: unknown): void => {
     stopped ??= { reason }
@@ -93,8 +94,11 @@ export async function exchangeOnWire(
   }
 }
 
-function begin({ agent, proxy }: Route, { method, url, headers, body }: TransportRequest): ClientRequest {
-  const target = new URL(url)
+function begin(
+  { agent, proxy }: Route,
+  target: URL,
+  { method, url, headers, body }: TransportRequest,
+): ClientRequest {
   const { protocol, hostname, port } = proxy === undefined ? target : new URL(proxy.origin)
   const length = body?.size === undefined ? {} : { 'content-length': String(body.size) }
   const whole = proxy === undefined ? {} : { host: target.host }

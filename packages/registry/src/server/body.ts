@@ -89,16 +89,20 @@ export function lengthOf(request: Request): number | undefined {
 }
 
 /**
- * The whole body in memory.
+ * The whole body in memory. `hold` is told of each chunk before it is kept, and may refuse it.
  *
  * @throws {Fault} 413 beyond `limit`, before anything is read if the length says so; 400 if it is not as announced.
  */
-export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
+export async function readBody(
+  request: Request,
+  limit: number,
+  hold: (bytes: number) => void,
+): Promise<Uint8Array> {
   const announced = lengthOf(request)
   const tooLarge = new Fault(413, 'SIZE_INVALID', `More than ${limit} bytes`)
   if (announced !== undefined && announced > limit) throw tooLarge
   try {
-    const bytes = await readAll(bodyOf(request), limit)
+    const bytes = await readAll(counted(bodyOf(request), hold), limit)
     if (announced !== undefined && announced !== bytes.byteLength) {
       throw new Fault(400, 'SIZE_INVALID', `Announced ${announced} bytes, sent ${bytes.byteLength}`)
     }
@@ -106,5 +110,15 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   } catch (error) {
     if (error instanceof DigestError && error.code === 'ERR_DIGEST_LIMIT') throw tooLarge
     throw error
+  }
+}
+
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  hold: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, void> {
+  for await (const chunk of chunks) {
+    hold(chunk.byteLength)
+    yield chunk
   }
 }

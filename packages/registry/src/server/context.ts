@@ -7,6 +7,7 @@ import type { BlobStore } from '@varve/cache-store'
 import type { Catalog } from './catalog.ts'
 import type { UnderLease } from './leases.ts'
 import type { RegistryLimits } from './limits.ts'
+import type { WithBody } from './memory.ts'
 import type { Quota } from './quota.ts'
 import type { InTurn } from '../turns.ts'
 import type { Uploads } from './uploads.ts'
@@ -17,6 +18,8 @@ export interface Context {
   readonly catalog: Catalog
   readonly uploads: Uploads
   readonly limits: RegistryLimits
+  /** For manifests. */
+  readonly withBody: WithBody
   readonly quota: Quota
   readonly underLease: UnderLease
   /** Changes of one manifest in one repository. */

@@ -13,6 +13,7 @@ import { Fault, faultResponse } from './fault.ts'
 import { createLeases } from './leases.ts'
 import { DEFAULT_LIMITS, type RegistryLimits } from './limits.ts'
 import { listReferrers, listRepositories, listTags } from './listing-endpoint.ts'
+import { createMemory } from './memory.ts'
 import { deleteManifest, getManifest, putManifest } from './manifest-endpoint.ts'
 import { createQuota, type RegistryQuota } from './quota.ts'
 import { parseRoute, type Route } from './route.ts'
@@ -76,6 +77,7 @@ export function createRegistryHandler(options: RegistryHandlerOptions): Registry
     catalog: createCatalog(refs, now),
     uploads: createUploads(blobs, limits, quota, now),
     limits,
+    withBody: createMemory({ each: limits.manifestBytes, all: limits.pendingManifestBytes }),
     quota,
     underLease: createLeases(options.pins),
     inTurn: createTurns(),

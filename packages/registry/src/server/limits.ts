@@ -8,6 +8,8 @@
 export interface RegistryLimits {
   /** Largest manifest, in bytes. Default 4 MiB, the least the distribution-spec wants. */
   readonly manifestBytes: number
+  /** Bytes of all manifests that are just being pushed, which are in memory; beyond it one is answered 429. Default 256 MiB. */
+  readonly pendingManifestBytes: number
   /** Largest blob, in bytes. Default 64 GiB. */
   readonly blobBytes: number
   /** Uploads open at once; beyond it a new one is answered 429. Default 1024. */
@@ -21,6 +23,7 @@ export interface RegistryLimits {
 /** What {@link RegistryLimits} are when nobody says otherwise. */
 export const DEFAULT_LIMITS: RegistryLimits = {
   manifestBytes: 4 * 1024 * 1024,
+  pendingManifestBytes: 256 * 1024 * 1024,
   blobBytes: 64 * 1024 ** 3,
   uploads: 1024,
   uploadIdleMs: 15 * 60 * 1000,

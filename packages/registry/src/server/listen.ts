@@ -29,6 +29,8 @@ export interface ListenOptions {
   readonly idleTimeoutMs?: number
   /** A request that takes longer to arrive is answered 408. Default 1 h, since a large blob takes its time. */
   readonly requestTimeoutMs?: number
+  /** Connections at once; one more is closed. Default 4096. */
+  readonly maxConnections?: number
   /** Speaks HTTPS. */
   readonly tls?: ServerTls
 }
@@ -66,6 +68,7 @@ export async function listen(
     void serve(handler, incoming, outgoing, () => !server.listening)
   })
   server.timeout = idleTimeoutMs
+  server.maxConnections = options.maxConnections ?? 4096
   await bind(server, host, port)
   const address = server.address() as AddressInfo
   const authority = address.family === 'IPv6' ? `[${address.address}]` : address.address

@@ -6,7 +6,7 @@
  * @module
  */
 import { algorithmOf, bytesSource, type Digest, digestOf, withSignal } from '@varve/digest'
-import { readBody, streamOf } from './body.ts'
+import { streamOf } from './body.ts'
 import type { ManifestRow } from './catalog.ts'
 import type { Context } from './context.ts'
 import { Fault, storeTakesNothing } from './fault.ts'
@@ -44,10 +44,19 @@ export async function putManifest(
   request: Request,
   route: RouteOf<'manifest'>,
 ): Promise<Response> {
-  const { repository, reference } = route
-  const tags = tagsOf(request, reference)
+  // Before its bytes are read.
+  const tags = tagsOf(request, route.reference)
+  return context.withBody(request, (bytes) => takeManifest(context, request, route, tags, bytes))
+}
+
+async function takeManifest(
+  context: Context,
+  request: Request,
+  { repository, reference }: RouteOf<'manifest'>,
+  tags: readonly string[],
+  bytes: Uint8Array,
+): Promise<Response> {
   const mediaType = (request.headers.get('content-type') ?? '').split(';', 1).join('').trim()
-  const bytes = await readBody(request, context.limits.manifestBytes)
   const digest = digestOf(bytes, reference.digest && algorithmOf(reference.digest))
   if (reference.digest !== undefined && reference.digest !== digest) {
     throw new Fault(400, 'DIGEST_INVALID', `The body hashes to ${digest}`)
