@@ -251,6 +251,30 @@ t.test('C10: several tags are one push where the registry confirms them', async 
   for (const name of names) t.equal((await repository.resolve(name)).digest, MADE.descriptor.digest)
 })
 
+t.test('a registry that does not see yet what it has taken is asked again, for a second', async (t) => {
+  const errors = [{ code: 'DIGEST_INVALID' }, { code: 'MANIFEST_BLOB_UNKNOWN' }]
+  for (const [failures, retries, puts] of [
+    [1, 5, 2],
+    [2, 5, 3],
+    [Infinity, 5, 3],
+    [Infinity, 1, 2],
+    [Infinity, 0, 1],
+  ] as const) {
+    let asked = 0
+    const name = await startRaw(t, (request, response) => {
+      request.resume()
+      asked += 1
+      if (asked > failures) response.writeHead(201).end()
+      else response.writeHead(400).end(JSON.stringify({ errors }))
+    })
+    const repository = openClient(t, { retries }).repository(`${name}/x`)
+    const pushing = repository.tag('t', MADE.descriptor, MADE.bytes)
+    if (failures === Infinity) await t.rejects(pushing, { code: 'ERR_REGISTRY_REJECTED', errors })
+    else await pushing
+    t.equal(asked, puts)
+  }
+})
+
 t.test('C10: tags that are not confirmed are pushed singly', async (t) => {
   const confirmations: readonly (readonly [
     why: string,

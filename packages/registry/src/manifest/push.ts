@@ -13,8 +13,10 @@ import {
 } from '@varve/digest'
 import { describeReferrer, type Document, isDocumentType, isTag, parseDocument } from '@varve/oci-manifest'
 import { type Endpoint, sendTo } from '../endpoint.ts'
+import { RegistryError } from '../errors.ts'
 import type { FollowedResponse } from '../http/follow.ts'
 import { contentDigest, singleHeader } from '../http/reply-headers.ts'
+import { retryable, withRetries } from '../http/retry.ts'
 import { addReferrer } from '../referrers/tag-index.ts'
 import { abilityOf, noteAbility } from './abilities.ts'
 import { manifestTarget } from './target.ts'
@@ -35,6 +37,9 @@ interface Push {
 const TAGS_AT_ONCE = 10
 /** Host and name together; some clients go no further: distribution-spec, "Pulling manifests". */
 const MAX_FULL_NAME = 255
+
+const UNSEEN_RETRIES = 2
+const UNSEEN: ReadonlySet<string> = new Set(['MANIFEST_BLOB_UNKNOWN', 'BLOB_UNKNOWN'])
 
 const warned = new WeakSet<Endpoint>()
 
@@ -99,15 +104,17 @@ async function put(
   tolerated: readonly number[] = [],
 ): Promise<FollowedResponse> {
   const { endpoint, descriptor, bytes, signal } = push
-  const response = await sendTo(endpoint, {
-    method: 'PUT',
-    target: manifestTarget(reference) + query,
-    access: 'push',
-    headers: { 'content-type': descriptor.mediaType },
-    body: bytesSource(bytes),
-    expect: [200, 201, 202, ...tolerated],
-    signal,
-  })
+  const send = () =>
+    sendTo(endpoint, {
+      method: 'PUT',
+      target: manifestTarget(reference) + query,
+      access: 'push',
+      headers: { 'content-type': descriptor.mediaType },
+      body: bytesSource(bytes),
+      expect: [200, 201, 202, ...tolerated],
+      signal,
+    })
+  const response = await againIfUnseen(endpoint, send, signal)
   await response.discard()
   const announced = contentDigest(response.headers)
   if (announced !== undefined && algorithmOf(announced) === algorithmOf(descriptor.digest)) {
@@ -118,6 +125,28 @@ async function put(
     noteAbility(endpoint, 'referrers', true)
   }
   return response
+}
+
+/**
+ * Some registries do not see at once what they have just taken; docker-registry 2.8 loses sight of a blob for the moment
+ * in which another client pushes the same one. Content that is really missing is missing still after a second.
+ */
+function againIfUnseen<T>(
+  { exchange, host }: Endpoint,
+  send: () => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const policy = exchange.retryAt(host.origin)
+  const patience = { ...policy, retries: Math.min(policy.retries, UNSEEN_RETRIES) }
+  const attempt = async (): Promise<T> => {
+    try {
+      return await send()
+    } catch (error) {
+      const isUnseen = error instanceof RegistryError && error.errors.some(({ code }) => UNSEEN.has(code))
+      throw isUnseen ? retryable(error) : error
+    }
+  }
+  return withRetries(patience, attempt, signal)
 }
 
 /** What a document is about. */
