@@ -20,6 +20,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type ImageLayout, openLayout } from '../src/layout.ts'
 
@@ -194,7 +195,8 @@ t.test('L1: what a killed process left is gone on with by another', async (t) =>
   const worker = start(layout.directory, blob.digest, String(blob.size), '3000000')
   await once(worker, 'message')
   const [name = ''] = partialsOf(layout)
-  t.ok(statSync(join(layout.directory, name)).size > 2_000_000)
+  // What the worker has handed over may still be on its way to the file.
+  while (statSync(join(layout.directory, name)).size <= 2_000_000) await wait(5)
 
   const meanwhile = makeSource(zeros, 1_200_000)
   await t.rejects(layout.write(blob, meanwhile), { message: 'cut off' })
