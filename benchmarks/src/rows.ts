@@ -25,10 +25,13 @@ import { listEntries, listTarStream } from './rows/list.ts'
 import { memoryOfApply, memoryOfLayer, memoryOfPack } from './rows/memory.ts'
 import { packDiffId, packLargeFiles, packSmallFiles, packTarStream } from './rows/pack.ts'
 import { s3Download, s3Rclone, s3Upload } from './rows/s3.ts'
+import { startCachedBuild, startVersion } from './rows/start.ts'
 import { diffNothing, walkEntries } from './rows/walk.ts'
 
 /** Every row of the table. */
 export const BENCHMARKS: readonly Benchmark[] = [
+  startVersion,
+  startCachedBuild,
   sha256LargeFile,
   sha256SmallFiles,
   walkEntries,

@@ -72,7 +72,7 @@ export interface BuildOptions {
   readonly epoch?: number;
   readonly runner?: RunnerName;
   readonly registry?: RegistryClient;
-  readonly registryOptions?: RegistryClientOptions;
+  readonly registryOptions?: RegistryClientOptions | (() => Promise<RegistryClientOptions>);
   readonly stdout?: Writable;
   readonly onEvent?: EventListener;
   readonly signal?: AbortSignal;

@@ -9,18 +9,24 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { bytesSource } from '@varve/digest'
 import { createEntry, decodeTar, decompress, type Entry, pack, Tree } from '@varve/layer'
 import t from 'tap'
 import { outcomeOf, startVarve, succeed } from './support/command.ts'
 import { needsOrdinaryUser, ordinaryUser } from './support/ordinary-user.ts'
 import { needs } from '@varve/testing/peers'
+import { bundlePrograms } from '@varve/testing/workers'
 import { mountsAbout, processesAbout, until } from './support/processes.ts'
 import { type Build, createWorkbench } from './support/workbench.ts'
 
 t.setTimeout(1_200_000)
 
 const bench = createWorkbench()
+
+const DRIVER = fileURLToPath(new URL('support/run-driver.ts', import.meta.url))
+/** What the runner starts, from beside itself. */
+const WORKER = fileURLToPath(new URL('../src/run/worker.ts', import.meta.url))
 
 const SANDBOXES = ['bwrap', 'unshare'] as const
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -203,22 +209,6 @@ function inHex(xattrs: Iterable<readonly [name: string, value: Uint8Array]>): st
   return Array.from(xattrs, ([name, value]) => `${name}=${Buffer.from(value).toString('hex')}`)
 }
 
-/** A module that runs commands by the compiled runner, each on the layers given, and prints their diffIDs. */
-const DRIVER = (runner: string): string => `
-import { readFileSync } from 'node:fs'
-import { createNamespaceRunner } from ${JSON.stringify(runner)}
-const { options, runs } = JSON.parse(readFileSync(process.argv[2], 'utf8'))
-const runner = createNamespaceRunner(options)
-const diffIDs = []
-for (const { layers, command } of runs) {
-  const request = { layers, args: ['/bin/sh', '-c', command], env: [${JSON.stringify(PATH)}], cwd: '/', user: '', network: 'default', scripts: [], epoch: 0 }
-  const output = { onOutput: (_, chunk) => process.stderr.write(chunk), write: async () => {} }
-  diffIDs.push((await runner.run(request, output)).layer.diffID)
-}
-await runner.close()
-console.log(JSON.stringify(diffIDs))
-`
-
 for (const sandbox of SANDBOXES) {
   for (const stacking of ['overlay', 'copy'] as const) {
     void t.test(
@@ -234,12 +224,12 @@ for (const sandbox of SANDBOXES) {
         const below = layers.length - CHANGES.length
         const job = {
           options: { directory: bench.path(`${sandbox}-${stacking}`), sandbox, stacking },
+          path: PATH,
           runs: CHANGES.map(([, command], index) => ({ command, layers: layers.slice(0, below + index) })),
         }
-        const runner = new URL('../dist/run/namespace-runner.js', import.meta.url).href
-        writeFileSync(bench.path('driver.mjs'), DRIVER(runner))
+        await bundlePrograms([DRIVER, WORKER], bench.directory)
         writeFileSync(bench.path('job.json'), JSON.stringify(job))
-        const printed = await succeed(process.execPath, [bench.path('driver.mjs'), bench.path('job.json')])
+        const printed = await succeed(process.execPath, [bench.path('run-driver.js'), bench.path('job.json')])
         const expected = layers.slice(below).map(({ diffID }) => diffID)
         t.strictSame(JSON.parse(printed), expected)
         t.notOk(existsSync(job.options.directory), 'the working directory is removed')

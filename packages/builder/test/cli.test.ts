@@ -98,6 +98,14 @@ t.test('a registry that cannot be reached ends with 4', { timeout: 120_000 }, as
   t.match(err, /Dockerfile:1: /)
 })
 
+t.test('a mirror that is none is wrong also where no registry is needed', async (t) => {
+  const { directory, varve } = commands(t)
+  writeFiles(directory, { 'context/Dockerfile': 'FROM scratch\n' })
+  const { code, err } = await varve('build', '--registry-mirror=docker.io', join(directory, 'context'))
+  t.equal(code, 2)
+  t.match(err, 'Not a mirror: "docker.io"')
+})
+
 t.test('an archive is not written to a terminal', async (t) => {
   const directory = t.testdir({ Dockerfile: 'FROM scratch\nCOPY . /\n' })
   const [stdout, stderr] = [new Capture(true), new Capture()]

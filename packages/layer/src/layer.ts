@@ -46,7 +46,7 @@ export interface PackLayerOptions extends PackOptions {
   readonly encoder?: EncoderChoice
   /** As {@link EncoderOptions.single}. */
   readonly single?: boolean
-  /** How many pieces are compressed at a time; no influence on the bytes. Default 4 for gzip, 2 for zstd. */
+  /** How many pieces are compressed at a time; no influence on the bytes. Default 4 for gzip, 3 for zstd. */
   readonly inFlight?: number
 }
 

@@ -7,7 +7,6 @@ import { readFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import type { DigestError } from '@varve/digest'
 import { formatReference, parseReference } from '@varve/oci-manifest'
-import { createRegistryClient, createStoredLocations } from '@varve/registry'
 import { parseDockerfile } from '../dockerfile/parse.ts'
 import { BuilderError } from '../errors.ts'
 import { withTag } from '../execute/base-images.ts'
@@ -18,6 +17,7 @@ import { openBuildStore } from '../cache/build-store.ts'
 import { openWorkspace } from '../workspace.ts'
 import { makePlan } from './make-plan.ts'
 import type { BuildOptions, BuildResult } from './options.ts'
+import { accessRegistries } from './registry-access.ts'
 import { runPlan } from './run-plan.ts'
 import type { Session } from './session.ts'
 
@@ -36,18 +36,17 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     file: options.dockerfile ?? basename(file),
   })
   const workspace = await openWorkspace(options.cacheDirectory)
-  const locations = createStoredLocations(workspace.store.refs)
-  const registry = options.registry ?? createRegistryClient({ locations, ...options.registryOptions })
+  const registries = accessRegistries(options, workspace.store.refs)
   const warn = (message: string): void =>
     options.onEvent?.({ type: 'warning', rule: 'CacheFailed', message: `The cache ${message}` })
   const store = await openBuildStore(workspace.store, options.caches ?? [], warn)
   try {
     const content = new Content(store.blobs)
-    const session = { options, workspace, store, registry, content, context, file }
+    const session = { options, workspace, store, registries, content, context, file }
     return await runHealing(await makePlan(dockerfile, session), names, session)
   } finally {
     await store.close(options.signal)
-    if (options.registry === undefined) await registry.close()
+    await registries.close()
   }
 }
 

@@ -18,7 +18,7 @@ const MAXIMUM_IMAGES = 1000
 
 /** Lowers, finds what lowering asks for, lowers again, until there is a plan. */
 export async function makePlan(dockerfile: Dockerfile, session: Session): Promise<Plan> {
-  const { options, content, workspace, registry } = session
+  const { options, content, workspace, registries } = session
   const { contexts = new Map(), onEvent, pull = false, signal } = options
   const lowering: LowerOptions = {
     buildArgs: options.buildArgs ?? new Map(),
@@ -42,7 +42,7 @@ export async function makePlan(dockerfile: Dockerfile, session: Session): Promis
       return lowered.plan
     }
     for (const need of lowered.needs) {
-      const sources = { layouts, local: workspace.images, registry, pull }
+      const sources = { layouts, local: workspace.images, openRegistry: registries.open, pull }
       facts.set(factKey(need.name, need.platform), await resolveBaseImage(need, sources, content, signal))
     }
   }

@@ -56,8 +56,8 @@ export interface BuildOptions {
   readonly runner?: RunnerName
   /** Default: a client of its own, which remembers in the store where blobs are. */
   readonly registry?: RegistryClient
-  /** For a client of its own: credentials, hosts, proxies. */
-  readonly registryOptions?: RegistryClientOptions
+  /** For a client of its own: credentials, hosts, proxies; or what finds them out when they are first needed. */
+  readonly registryOptions?: RegistryClientOptions | (() => Promise<RegistryClientOptions>)
   /** Takes an archive output whose file is `-`. */
   readonly stdout?: Writable
   readonly onEvent?: EventListener

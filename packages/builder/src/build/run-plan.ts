@@ -22,7 +22,7 @@ import type { Session } from './session.ts'
 
 /** Executes a plan, stores the images, names them and writes the outputs. */
 export async function runPlan(plan: Plan, names: readonly string[], session: Session): Promise<BuildResult> {
-  const { options, workspace, store, registry, content } = session
+  const { options, workspace, store, registries, content } = session
   const steps: StepReport[] = []
   const onEvent = (event: BuildEvent): void => {
     if (event.type === 'step-end') {
@@ -81,7 +81,8 @@ export async function runPlan(plan: Plan, names: readonly string[], session: Ses
     if (names.length > 0 || isCopied) await fetchLayers(session, images)
     for (const name of names) await workspace.images.tag(name, descriptor, withSignal(signal))
     for (const output of outputs) {
-      const writing = { registry, signal, ...(options.stdout !== undefined && { stdout: options.stdout }) }
+      const stdout = options.stdout !== undefined && { stdout: options.stdout }
+      const writing = { openRegistry: registries.open, signal, ...stdout }
       const message = await writeOutput(output, { descriptor, names }, content, writing)
       onEvent({ type: 'output', message })
     }

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { RegistryClient } from '@varve/registry'
 import type { BuildStore } from '../cache/build-store.ts'
 import type { Content } from '../execute/content.ts'
 import type { Workspace } from '../workspace.ts'
 import type { BuildOptions } from './options.ts'
+import type { RegistryAccess } from './registry-access.ts'
 
 /** One build in progress. */
 export interface Session {
@@ -15,7 +15,7 @@ export interface Session {
   readonly workspace: Workspace
   /** The workspace's store, with the caches of others behind it. */
   readonly store: BuildStore
-  readonly registry: RegistryClient
+  readonly registries: RegistryAccess
   readonly content: Content
   /** Absolute path of the build context. */
   readonly context: string

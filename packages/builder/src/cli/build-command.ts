@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { RegistryClientOptions } from '@varve/registry'
 import { build } from '../build/build.ts'
 import type { BuildOptions, BuildResult, NamedContext } from '../build/options.ts'
 import { openCache, type OpenCache } from '../cache/open-cache.ts'
@@ -19,11 +20,12 @@ import {
   parseCache,
   parseContext,
   parseEpoch,
+  parseMirrors,
   parseOutput,
   parsePlatforms,
   usage,
 } from './options.ts'
-import { type RegistryFlags, registryOptions } from './registry-client.ts'
+import type { RegistryFlags } from './registry-client.ts'
 
 /** Its options. */
 export interface BuildFlags extends RegistryFlags {
@@ -51,14 +53,19 @@ export interface BuildFlags extends RegistryFlags {
 /** Builds an image from a Dockerfile. */
 export async function runBuild(context: CommandContext, path: string, flags: BuildFlags): Promise<void> {
   const outputs = outputsOf(flags, context)
+  // What is wrong with them is said also where no registry is needed.
+  parseMirrors(flags.registryMirror)
   const display = createDisplay(flags.progress, context)
   const caches = await openCaches(flags, display.onEvent)
   try {
     const options = optionsOf(path, flags, outputs, context, display.onEvent)
-    const registry = await registryOptions(context, flags, (message) =>
-      display.onEvent({ type: 'warning', rule: 'RegistrySays', message }),
-    )
-    const result = await build({ ...options, caches, registryOptions: registry })
+    const registryOptions = async (): Promise<RegistryClientOptions> => {
+      const client = await import('./registry-client.ts')
+      return client.registryOptions(context, flags, (message) =>
+        display.onEvent({ type: 'warning', rule: 'RegistrySays', message }),
+      )
+    }
+    const result = await build({ ...options, caches, registryOptions })
     display.close()
     report(result, flags, outputs, context)
   } finally {

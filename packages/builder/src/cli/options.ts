@@ -4,6 +4,7 @@
  * @module
  */
 import { createdFromEpoch, type Platform, parsePlatform } from '@varve/oci-manifest'
+import type { MirrorSettings } from '@varve/registry'
 import type { NamedContext } from '../build/options.ts'
 import type { CacheSpec } from '../cache/open-cache.ts'
 import { BuilderError } from '../errors.ts'
@@ -99,6 +100,22 @@ export function parseContext(value: string): NamedContext {
     /^(.*?)(?:@(sha\d+:[0-9a-f]+)|:([A-Za-z0-9_][\w.-]*))?$/s.exec(value.slice(scheme.length)) ?? []
   const name = digest ?? tag
   return { type: 'layout', directory, ...(name !== undefined && { name }) }
+}
+
+/** `HOST=LOCATION`, repeatable; those of one host are asked in the order given. */
+export function parseMirrors(values: readonly string[]): ReadonlyMap<string, readonly MirrorSettings[]> {
+  const mirrors = new Map<string, MirrorSettings[]>()
+  for (const value of values) {
+    const [, host, location] = /^([^=]+)=(.+)$/.exec(value) ?? []
+    if (host === undefined || location === undefined) {
+      throw usage(
+        `Not a mirror: ${JSON.stringify(value)}`,
+        'Write it as docker.io=mirror.example:5000/prefix',
+      )
+    }
+    mirrors.set(host, [...(mirrors.get(host) ?? []), { location }])
+  }
+  return mirrors
 }
 
 /** Seconds since 1970 of SOURCE_DATE_EPOCH (reproducible-builds.org, "SOURCE_DATE_EPOCH"), or 0. */

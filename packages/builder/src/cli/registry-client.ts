@@ -8,7 +8,6 @@ import {
   createRegistryClient,
   createStoredLocations,
   type HostSettings,
-  type MirrorSettings,
   type ProgressListener,
   proxyFromEnvironment,
   readCertsDirectory,
@@ -19,7 +18,7 @@ import { createDockerCredentials } from '@varve/registry/credentials'
 import type { Workspace } from '../workspace.ts'
 import { type CommandContext, tell } from './console.ts'
 import { printable } from './display/lines.ts'
-import { usage } from './options.ts'
+import { parseMirrors } from './options.ts'
 
 /** Options of every command that does. */
 export interface RegistryFlags {
@@ -63,22 +62,6 @@ export async function registryOptions(
     hosts,
     onProgress: warningsTo(onWarning),
   }
-}
-
-/** `HOST=LOCATION`, repeatable; those of one host are asked in the order given. */
-function parseMirrors(values: readonly string[]): ReadonlyMap<string, readonly MirrorSettings[]> {
-  const mirrors = new Map<string, MirrorSettings[]>()
-  for (const value of values) {
-    const [, host, location] = /^([^=]+)=(.+)$/.exec(value) ?? []
-    if (host === undefined || location === undefined) {
-      throw usage(
-        `Not a mirror: ${JSON.stringify(value)}`,
-        'Write it as docker.io=mirror.example:5000/prefix',
-      )
-    }
-    mirrors.set(host, [...(mirrors.get(host) ?? []), { location }])
-  }
-  return mirrors
 }
 
 function warningsTo(onWarning: (line: string) => void): ProgressListener {

@@ -24,7 +24,8 @@ export interface BaseImageSources {
   readonly layouts: ReadonlyMap<string, LayoutReference>
   /** Images of the workspace, built or pulled before. */
   readonly local: ImageLayout
-  readonly registry: RegistryClient
+  /** Called only if an image is not here. */
+  readonly openRegistry: () => Promise<RegistryClient>
   /** Ask the registry even if the workspace has the name. */
   readonly pull: boolean
 }
@@ -86,7 +87,7 @@ async function find(
   const full = formatReference(reference)
   const known = sources.pull ? undefined : await findLocal(sources.local, reference, full)
   if (known !== undefined) return { reader: sources.local, descriptor: known, reference: full }
-  const repository = sources.registry.repository(reference)
+  const repository = (await sources.openRegistry()).repository(reference)
   const descriptor = await repository.resolve(undefined, withSignal(signal))
   return { reader: repository, descriptor, reference: full, registry: reference.domain }
 }

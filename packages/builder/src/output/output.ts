@@ -9,9 +9,8 @@ import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Descriptor, withSignal } from '@varve/digest'
 import { type ContentReader, copyContent, formatReference, parseReference } from '@varve/oci-manifest'
-import { writeArchive, writeArchiveFile } from '@varve/oci-manifest/archive'
 import { openLayout } from '@varve/oci-manifest/layout'
-import { copyImage, type RegistryClient } from '@varve/registry'
+import type { RegistryClient } from '@varve/registry'
 import { BuilderError } from '../errors.ts'
 import { withTag } from '../execute/base-images.ts'
 import { asOutput } from './whole-file.ts'
@@ -34,7 +33,7 @@ export interface OutputImage {
 
 /** What outputs need beside the image. */
 export interface OutputOptions {
-  readonly registry: RegistryClient
+  readonly openRegistry: () => Promise<RegistryClient>
   /** Takes archives whose file is `-`. */
   readonly stdout?: Writable
   readonly signal?: AbortSignal
@@ -84,6 +83,7 @@ async function putArchive(
 ): Promise<string> {
   const roots =
     names.length === 0 ? [{ descriptor }] : names.map((name) => ({ descriptor, name: tagOf(name) }))
+  const { writeArchive, writeArchiveFile } = await import('@varve/oci-manifest/archive')
   const bytes = writeArchive(roots, from, withSignal(signal))
   if (file === '-') {
     if (stdout === undefined) throw new TypeError('No stream for the archive was given')
@@ -100,13 +100,15 @@ async function putArchive(
 async function push(
   { descriptor, names }: OutputImage,
   from: ContentReader,
-  { registry, signal }: OutputOptions,
+  { openRegistry, signal }: OutputOptions,
 ): Promise<string> {
   if (names.length === 0) {
     throw new BuilderError('ERR_BUILDER_USAGE', 'An image without a name cannot be pushed', {
       hint: 'Give it one by -t',
     })
   }
+  const { copyImage } = await import('@varve/registry')
+  const registry = await openRegistry()
   const source = { read: from.read.bind(from), resolve: () => descriptor }
   for (const name of names) {
     const to = registry.repository(withTag(parseReference(name)))

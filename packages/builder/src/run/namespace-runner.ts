@@ -187,7 +187,7 @@ function namespaceFlags(rootless: boolean): string[] {
   return [...user, ...others]
 }
 
-/** The worker beside this module, run as this process is run: compiled, or through the same loader. */
+/** The worker beside this file, also in dist (026), run as this process is run: compiled, or through the same loader. */
 function workerCommand(): string[] {
   const worker = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
   return [process.execPath, ...process.execArgv, fileURLToPath(worker)]

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { rechunk } from './chunks.ts'
+import { ChunkPool, rechunk } from './chunks.ts'
 import { createEncoder, type EncoderOptions } from './encoder.ts'
 
 /** Options of {@link compress}. */
 export interface CompressOptions extends EncoderOptions {
-  /** How many pieces are compressed at a time; no influence on the bytes. Default 4 for gzip, 2 for zstd. */
+  /** How many pieces are compressed at a time; no influence on the bytes. Default 4 for gzip, 3 for zstd. */
   readonly inFlight?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -34,9 +34,11 @@ export async function* compress(
     yield* chunks
     return
   }
-  const pieces = rechunk(chunks, encoder.pieceSize)
-  const inFlight = options.inFlight ?? encoder.inFlight
-  for await (const chunk of encoder.encode(pieces, { inFlight })) {
+  const { pieceSize, inFlight } = encoder
+  const memory = new ChunkPool(() => Buffer.allocUnsafeSlow(pieceSize))
+  const pieces = rechunk(chunks, pieceSize, { allocate: () => memory.allocate() })
+  const release = (piece: Uint8Array): void => memory.release(piece)
+  for await (const chunk of encoder.encode(pieces, { inFlight: options.inFlight ?? inFlight, release })) {
     signal?.throwIfAborted()
     yield chunk
   }

@@ -46,8 +46,8 @@ const ZSTD_LEVELS = { first: 1, last: 22, usual: 3 }
 
 /** As many as libuv's pool has threads by default: more would only wait, and hold memory. */
 const MEMBERS_IN_FLIGHT = 4
-/** Frames are larger than members. */
-const FRAMES_IN_FLIGHT = 2
+/** Frames are larger than members. With a third one, no thread waits while the first is passed on (measured). */
+const FRAMES_IN_FLIGHT = 3
 
 /**
  * Checks the options; `undefined` if nothing is to be compressed.
