@@ -53,7 +53,11 @@ t.test(
         attempt(() => unlinkSync(${JSON.stringify(root)} + '/' + path))
         attempt(() => renameSync(${JSON.stringify(base)} + '/aside', ${JSON.stringify(root)} + '/' + path))
       }
-      if (count % 100 === 0) writeFileSync(${JSON.stringify(`${base}/count`)}, String(count))
+      if (count % 100 === 0) {
+        // Whole at any time: this process is killed.
+        writeFileSync(${JSON.stringify(`${base}/counting`)}, String(count))
+        renameSync(${JSON.stringify(`${base}/counting`)}, ${JSON.stringify(`${base}/count`)})
+      }
     }`,
     )
     const layers = [

@@ -89,12 +89,19 @@ t.test('L3: a process that is stopped loses the lock, and finds out', async (t) 
   const impatient = await openLayout(layout.directory, { lockStaleMs: 1200 })
   worker.send('go')
   const path = join(layout.directory, 'index.json.lock')
+  const isHeld = (): boolean => {
+    try {
+      return readFileSync(path, 'utf8').includes(`"pid":${worker.pid},`)
+    } catch {
+      return false
+    }
+  }
   // Stopped while it has the lock, as a machine that sleeps is; its heart does not beat then.
   do {
     worker.kill('SIGCONT')
     await wait(20)
     worker.kill('SIGSTOP')
-  } while (!existsSync(path) || !readFileSync(path, 'utf8').includes(`"pid":${worker.pid},`))
+  } while (!isHeld())
   await impatient.tag('after-stop', descriptor)
   worker.kill('SIGCONT')
   await wait(300)
