@@ -12,6 +12,7 @@ export class Patience {
   readonly #caller: AbortSignal | undefined
   readonly #give = (): void => this.#controller.abort(this.#caller?.reason)
   #timer: NodeJS.Timeout | undefined
+  #check: NodeJS.Immediate | undefined
   #holds = 0
 
   /** Starts the clock. `Infinity` milliseconds leave only the signal. */
@@ -47,7 +48,7 @@ export class Patience {
   /** Stops the clock while it is not the other one's turn. Holds add up. */
   hold(): void {
     this.#holds += 1
-    clearTimeout(this.#timer)
+    this.#stop()
   }
 
   /** Takes back one hold; after the last one the clock starts anew. */
@@ -59,17 +60,25 @@ export class Patience {
   /** Nothing is awaited any more. */
   end(): void {
     this.#holds = Infinity
-    clearTimeout(this.#timer)
+    this.#stop()
     this.#caller?.removeEventListener('abort', this.#give)
   }
 
   #wind(): void {
     if (this.#holds > 0 || this.#ms === Infinity || this.#controller.signal.aborted) return
-    clearTimeout(this.#timer)
+    this.#stop()
     this.#timer = setTimeout(() => {
-      const message = `No answer within ${this.#ms} ms`
-      this.#controller.abort(new CacheStoreError('ERR_CACHE_STORE_UNAVAILABLE', message))
+      // If it was we who stood still, what came meanwhile is read first, in this turn of the event loop.
+      this.#check = setImmediate(() => {
+        const message = `No answer within ${this.#ms} ms`
+        this.#controller.abort(new CacheStoreError('ERR_CACHE_STORE_UNAVAILABLE', message))
+      })
     }, this.#ms)
+  }
+
+  #stop(): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#check)
   }
 }
 

@@ -86,7 +86,7 @@ t.test('D9: single-flight between machines that share a bucket', needsCeph(), as
     'a leader that is killed: one more does the step, and the others have it from that one',
     async (t) => {
       const built: ChildProcess[] = []
-      const jobs = jobsOf(t, { prefix: 'killed', steps: ['step'], ttlMs: 6_000, waits: true })
+      const jobs = jobsOf(t, { prefix: 'killed', steps: ['step'], ttlMs: 20_000, waits: true })
       const answers = workers.map((worker, number) => {
         return answerOf(worker, jobs[number]!, () => {
           built.push(worker)

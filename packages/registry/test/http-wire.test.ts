@@ -1,6 +1,7 @@
 /** Requests on connections: which are kept, and what happens when one side stops. */
 import { bytesSource, type ByteSource, readAll, streamSource } from '@varve/digest'
-import type { Socket } from 'node:net'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { createClock } from '../src/http/clock.ts'
 import { createTransport, type TransportOptions, type TransportRequest } from '../src/http/transport.ts'
@@ -220,4 +221,22 @@ t.test('a clock runs for the other side only', async (t) => {
   clock.start(40)
   await wait(80)
   t.equal(late.length, 1, 'finished')
+})
+
+t.test('a process that stood still itself first reads what has come meanwhile', async (t) => {
+  const late: Error[] = []
+  const clock = createClock((error) => late.push(error))
+  const name = await startSocket(t, (socket) => {
+    clock.start(20)
+    socket.write('here')
+    const until = performance.now() + 60
+    while (performance.now() < until);
+  })
+  const [host = '', port] = name.split(':')
+  const socket = connect(Number(port), host)
+  t.teardown(() => socket.destroy())
+  await once(socket, 'data')
+  clock.stop()
+  await new Promise((resolve) => setTimeout(resolve, 40))
+  t.strictSame(late, [])
 })

@@ -25,15 +25,20 @@ export function createWatch(
   onTimeout: (error: Error) => void,
 ): Watch & { finish(): void } {
   let timer: NodeJS.Timeout | undefined
+  let check: NodeJS.Immediate | undefined
   let finished = false
   const late = (): void => {
-    onTimeout(Object.assign(new Error(`The server took longer than ${ms} ms`), { code: 'ETIMEDOUT' }))
+    // If it was we who stood still, what came meanwhile is read first, in this turn of the event loop.
+    check = setImmediate(() => {
+      onTimeout(Object.assign(new Error(`The server took longer than ${ms} ms`), { code: 'ETIMEDOUT' }))
+    })
   }
   const begin = (): void => {
     if (!finished) timer = setTimeout(late, ms)
   }
   const end = (): void => {
     clearTimeout(timer)
+    clearImmediate(check)
     timer = undefined
   }
   return {

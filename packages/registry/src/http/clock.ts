@@ -17,16 +17,21 @@ export interface Clock {
 /** Calls `onLate` with an `ETIMEDOUT` for a step that takes too long. */
 export function createClock(onLate: (error: Error) => void): Clock {
   let timer: NodeJS.Timeout | undefined
+  let check: NodeJS.Immediate | undefined
   let set = 0
   let isRunning = false
   let isFinished = false
   const late = (): void => {
-    if (isRunning) onLate(Object.assign(new Error(`Nothing came for ${set} ms`), { code: 'ETIMEDOUT' }))
+    // If it was we who stood still, what came meanwhile is read first, in this turn of the event loop.
+    check = setImmediate(() => {
+      if (isRunning) onLate(Object.assign(new Error(`Nothing came for ${set} ms`), { code: 'ETIMEDOUT' }))
+    })
   }
   return {
     start(milliseconds) {
       if (isFinished) return
       isRunning = true
+      clearImmediate(check)
       if (timer !== undefined && set === milliseconds) {
         // A body has thousands of steps: one timer serves them all.
         timer.refresh()
