@@ -416,10 +416,10 @@ t.test('deep nesting ends in an error, not in a full stack', (t) => {
 
 t.test('patterns match in bounded time', (t) => {
   const value = 'a'.repeat(5000)
-  const start = performance.now()
+  const start = process.cpuUsage()
   t.equal(expandWord(`\${V#${'*a'.repeat(50)}b}`, environment({ V: value }), BACKSLASH), value)
   t.equal(expandWord(`\${V//${'*a'.repeat(50)}b/x}`, environment({ V: value }), BACKSLASH), value)
-  t.ok(performance.now() - start < 5000, 'a backtracking matcher would take years')
+  t.ok(process.cpuUsage(start).user < 5_000_000, 'a backtracking matcher would take years')
   t.throws(() => trimPrefix('x'.repeat(1 << 20), '*'.repeat(1 << 10), true), { message: /too long to match/ })
   t.end()
 })

@@ -326,12 +326,12 @@ t.test('any text is a Dockerfile or a BuilderError', (t) => {
 })
 
 t.test('a large file is parsed in linear time', (t) => {
-  const start = performance.now()
+  const start = process.cpuUsage()
   parseDockerfile(`FROM a\n${'RUN echo hello \\\n'.repeat(50_000)}x\n${'ENV A=1\n'.repeat(50_000)}`)
   t.doesNotThrow(() => parseDockerfile(`FROM a\nRUN ${' <<'.repeat(20_000)}EOF`))
   t.doesNotThrow(() =>
     parseDockerfile(`# escape=${' '.repeat(60_000)}x y\nFROM a`.replace('escape', 'escapes')),
   )
-  t.ok(performance.now() - start < 10_000)
+  t.ok(process.cpuUsage(start).user < 10_000_000)
   t.end()
 })

@@ -337,10 +337,10 @@ t.test('any patterns are either accepted or refused with a BuilderError', (t) =>
 })
 
 t.test('a hostile pattern costs bounded time', (t) => {
-  const start = performance.now()
+  const start = process.cpuUsage()
   t.notOk(new PatternMatcher([`${'*a'.repeat(40)}b`]).matches('a'.repeat(2000)))
   t.notOk(new PatternMatcher([`${'**/a'.repeat(20)}b`]).matches('a/'.repeat(1000)))
-  t.ok(performance.now() - start < 2000, 'a backtracking matcher would take years')
+  t.ok(process.cpuUsage(start).user < 2_000_000, 'a backtracking matcher would take years')
   t.end()
 })
 
@@ -354,11 +354,11 @@ t.test('fifty thousand paths against twenty patterns take a fraction of a second
     const directory = `packages/p${index % 50}/src/module${Math.floor(index / 100) % 40}`
     return `${directory}/file-${index}.${index % 3 === 0 ? 'test.ts' : 'ts'}`
   }).toSorted()
-  const start = performance.now()
+  const start = process.cpuUsage()
   const ignored = paths.filter((wanted) => matcher.matches(wanted)).length
-  const elapsed = performance.now() - start
+  const { user } = process.cpuUsage(start)
   t.equal(ignored, 16_667)
-  t.comment(`${elapsed.toFixed(0)} ms`)
-  t.ok(elapsed < 1000, 'ten times the time it takes, for slow machines')
+  t.comment(`${user / 1000} ms`)
+  t.ok(user < 1_000_000, 'ten times the time it takes, for slow machines')
   t.end()
 })

@@ -118,9 +118,9 @@ t.test('C5: many opaque markers over one large tree cost one walk', async (t) =>
     marker('d/.wh..wh..opq'),
     ...many.map((index) => marker(`d/${index}/.wh..wh..opq`)),
   ])
-  const started = performance.now()
+  const started = process.cpuUsage()
   t.equal(merge(lower, markers).size, 1)
-  t.ok(performance.now() - started < 5000)
+  t.ok(process.cpuUsage(started).user < 5_000_000)
 })
 
 t.test('a chain of hard links in the wrong order is followed so far and no further', async (t) => {

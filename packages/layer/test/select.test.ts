@@ -64,10 +64,10 @@ t.test('patterns match as a regular expression would', async () => {
 
 t.test('matching takes no time that hostile names could multiply', async (t) => {
   const matches = compilePatterns([`${'*a'.repeat(30)}b`, `${'**/a/'.repeat(30)}b`])
-  const started = performance.now()
+  const started = process.cpuUsage()
   t.notOk(matches('a'.repeat(4000)))
   t.notOk(matches(Array.from({ length: 2000 }, () => 'a').join('/')))
-  t.ok(performance.now() - started < 5000)
+  t.ok(process.cpuUsage(started).user < 5_000_000)
 })
 
 t.test('the last pattern decides, and what comes first says what the others are', async (t) => {
