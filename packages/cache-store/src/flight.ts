@@ -206,11 +206,10 @@ class Contender<Result> {
       if (tag === undefined || tag === '') return
       try {
         const [known, mark] = [tag, this.#mark('building')]
-        tag = await this.#use((table, name, options) => table.replace(name, known, mark, options))
-        if (tag !== undefined) return
+        const renewed = await this.#use((table, name, options) => table.replace(name, known, mark, options))
         // The answer to the last one may have got lost, so that our own mark has another tag.
-        const entry = await this.#look()
-        tag = entry && this.#ownTag(entry)
+        const entry = renewed === undefined ? await this.#look() : undefined
+        tag = renewed ?? (entry && this.#ownTag(entry))
       } catch (error) {
         // It may have come through or not: the next one tells.
         this.#settings.onWarning(error)

@@ -1,4 +1,5 @@
 import { digestOf, hexOf } from '@varve/digest'
+import { once } from 'node:events'
 import t from 'tap'
 import { createFlight, createMemoryFlightTable, type FlightTable } from '../src/index.ts'
 import { decodeMark, encodeMark } from '../src/flight/mark.ts'
@@ -70,8 +71,8 @@ t.test('keys and scopes do not wait for each other', async (t) => {
 
 t.test('a leader that beats keeps its lead for longer than the time to live', async (t) => {
   const table = createMemoryFlightTable()
-  const work = new Work(1_200)
-  const run = (): Promise<unknown> => createFlight(table, { ...QUICK, ttlMs: 500 }).run(work.task())
+  const work = new Work(3_000)
+  const run = (): Promise<unknown> => createFlight(table, { ...QUICK, ttlMs: 2_000 }).run(work.task())
   await Promise.all([run(), run()])
   t.equal(work.builds, 1)
 })
@@ -102,10 +103,11 @@ t.test('a leader that was believed dead does no harm: the record of its heir sta
   }
   const work = new Work()
   let lost: boolean | undefined
+  const heirIsDone = new AbortController()
   const zombie = createFlight(cutOff, { ...QUICK, onWarning: () => undefined }).run(
     work.task(async (leader) => {
       gone.abort()
-      await pause(300)
+      await once(heirIsDone.signal, 'abort')
       lost = leader.isLost()
       return 'too late'
     }),
@@ -113,6 +115,7 @@ t.test('a leader that was believed dead does no harm: the record of its heir sta
   await pause(10)
   const heir = await createFlight(inner, PATIENT).run(work.task(async () => 'in time'))
   t.strictSame(heir, { value: 'in time', how: 'built' })
+  heirIsDone.abort()
   t.strictSame(await zombie, { value: 'too late', how: 'built' })
   t.equal(work.builds, 2)
   t.equal(lost, false, 'who is cut off cannot know')
@@ -212,7 +215,7 @@ t.test('a table that hangs is waited for a little, and then left alone for a whi
 
 t.test('a mark whose answer got lost is known to be ours', async (t) => {
   const inner = createMemoryFlightTable()
-  let failures = 0
+  let [failures, beats] = [0, 0]
   const losing = async <Answer>(answer: Promise<Answer>): Promise<Answer> => {
     await answer
     failures += 1
@@ -222,11 +225,14 @@ t.test('a mark whose answer got lost is known to be ours', async (t) => {
     ...inner,
     create: (...args) => losing(inner.create(...args)),
     // Only the first one: then the tag that is known is an old one.
-    replace: (...args) => (failures < 2 ? losing(inner.replace(...args)) : inner.replace(...args)),
+    replace: (...args) => {
+      beats += 1
+      return failures < 2 ? losing(inner.replace(...args)) : inner.replace(...args)
+    },
   }
   let [lost, looks] = [true, 0]
   const task = new Work().task(async (leader) => {
-    await pause(200)
+    while (beats < 4) await pause(5)
     lost = leader.isLost()
     return 'ours'
   })
