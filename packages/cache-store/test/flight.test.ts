@@ -215,10 +215,10 @@ t.test('a table that hangs is waited for a little, and then left alone for a whi
 
 t.test('a mark whose answer got lost is known to be ours', async (t) => {
   const inner = createMemoryFlightTable()
-  let [failures, beats] = [0, 0]
+  const count = { failures: 0, beats: 0 }
   const losing = async <Answer>(answer: Promise<Answer>): Promise<Answer> => {
     await answer
-    failures += 1
+    count.failures += 1
     throw new Error('The answer got lost')
   }
   const table: FlightTable = {
@@ -226,13 +226,13 @@ t.test('a mark whose answer got lost is known to be ours', async (t) => {
     create: (...args) => losing(inner.create(...args)),
     // Only the first one: then the tag that is known is an old one.
     replace: (...args) => {
-      beats += 1
-      return failures < 2 ? losing(inner.replace(...args)) : inner.replace(...args)
+      count.beats += 1
+      return count.failures < 2 ? losing(inner.replace(...args)) : inner.replace(...args)
     },
   }
   let [lost, looks] = [true, 0]
   const task = new Work().task(async (leader) => {
-    while (beats < 4) await pause(5)
+    while (count.beats < 4) await pause(5)
     lost = leader.isLost()
     return 'ours'
   })
@@ -242,7 +242,7 @@ t.test('a mark whose answer got lost is known to be ours', async (t) => {
   }
   const result = await createFlight(table, QUICK).run({ ...task, find })
   t.strictSame(result, { value: 'ours', how: 'built' })
-  t.equal(failures, 2)
+  t.equal(count.failures, 2)
   t.equal(looks, 2, 'it led at once')
   t.equal(lost, false)
   t.equal(await inner.read(NAME), undefined, 'the mark is gone')
