@@ -243,7 +243,7 @@ t.test('a mark whose answer got lost is known to be ours', async (t) => {
     looks += 1
     return task.find()
   }
-  const result = await createFlight(table, QUICK).run({ ...task, find })
+  const result = await createFlight(table, { ...QUICK, ttlMs: 600 }).run({ ...task, find })
   t.strictSame(result, { value: 'ours', how: 'built' })
   t.equal(count.failures, 2)
   t.equal(looks, 2, 'it led at once')
